@@ -1,0 +1,1 @@
+"""Finds rows that say the same: exact copies, near-duplicates, and exam questions that leaked."""

@@ -1,0 +1,161 @@
+"""What a run would do, found without training anything and without asking the teacher."""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from domainforge.context import Context
+from domainforge.pipeline import STAGES, fingerprint, make_context
+from domainforge.pipeline_file import Pipeline
+from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_manifest
+from domainforge.stage import Stage
+from domainforge.stages import generate
+
+_CHEAP = ("ingest", "chunk", "assign")
+"""Stages that are run for real, into a temporary folder, to know what would be asked."""
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What would happen to one stage.
+
+    Attributes:
+        stage: Its name.
+        state: `would run`, `unchanged` or `left out`.
+        why: The reason, in words.
+    """
+
+    stage: str
+    state: str
+    why: str
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would do.
+
+    Attributes:
+        stages: All stages, in order.
+        calls: What would be asked of the teacher; None where generate would not run.
+    """
+
+    stages: tuple[StagePlan, ...]
+    calls: generate.CallCount | None
+
+
+@dataclass(frozen=True)
+class _DryContext(Context):
+    """A context whose ledger may lie elsewhere, so that counting creates none in the project."""
+
+    ledger: Path | None = None
+
+    @property
+    def ledger_path(self) -> Path:
+        return self.ledger or super().ledger_path
+
+
+def plan_run(
+    pipeline: Pipeline,
+    project: Path,
+    *,
+    from_stage: str | None = None,
+    until_stage: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> DryRun:
+    """Tell what `run_pipeline` would do with the same arguments; the project stays as it is.
+
+    A stage is called unchanged only where all that it reads is unchanged too; a stage that would
+    run may still write what it wrote before, and later ones be skipped.
+
+    Args:
+        pipeline: The checked pipeline file.
+        project: Folder that holds `runs/` and the ledger.
+        from_stage: As for the run.
+        until_stage: As for the run.
+        say: Told when something slow begins (fetching a student).
+
+    Raises:
+        DomainForgeError: The run would stop at once for the same reason.
+    """
+    run = RunFolder(project / "runs" / pipeline.name)
+    run.read_record()
+    names = [stage.name for stage in STAGES]
+    first = names.index(from_stage) if from_stage else len(names)
+    last = names.index(until_stage) if until_stage else len(names) - 1
+    with tempfile.TemporaryDirectory(prefix="domainforge-dry-run-") as scratch:
+        context = _make_dry_context(pipeline, project, Path(scratch), say)
+        context.exam  # noqa: B018  a broken exam would stop the run, so it stops this too
+        planner = _Planner(pipeline, context, run, Path(scratch))
+        plans = []
+        calls = None
+        for index, stage in enumerate(STAGES):
+            if index > last:
+                plans.append(StagePlan(stage.name, "left out", f"after {until_stage}"))
+                continue
+            plan = planner.plan(stage, from_stage if index >= first else None)
+            plans.append(plan)
+            if stage.name == "generate" and plan.state == "would run":
+                inputs = planner.inputs(stage)
+                calls = generate.count_calls(pipeline.generate, inputs, context)
+    return DryRun(tuple(plans), calls)
+
+
+class _Planner:
+    """Goes down the line; remembers where each stage's rows are and what they hash to."""
+
+    def __init__(self, pipeline: Pipeline, context: Context, run: RunFolder, scratch: Path) -> None:
+        self._pipeline = pipeline
+        self._context = context
+        self._run = run
+        self._scratch = scratch
+        self._folders: dict[str, Path] = {}
+        self._hashes: dict[str, str] = {}
+
+    def plan(self, stage: Stage, forced_from: str | None) -> StagePlan:
+        """Decide on one stage."""
+        unknown = [name for name in stage.reads if name not in self._hashes]
+        if unknown:
+            return StagePlan(stage.name, "would run", f"{', '.join(unknown)} would run")
+        config = getattr(self._pipeline, stage.name)
+        whole = read_manifest(self._run.stage_folder(stage.writes))
+        inputs: Mapping[str, str] = {name: self._hashes[name] for name in stage.reads}
+        now = fingerprint(stage, config, inputs, self._context)
+        if whole is not None and whole.fingerprint == now and forced_from is None:
+            self._folders[stage.name] = self._run.stage_folder(stage.writes)
+            self._hashes[stage.name] = whole.content_hash
+            return StagePlan(stage.name, "unchanged", "")
+        if stage.name in _CHEAP:
+            self._try(stage, config)
+        if forced_from is not None:
+            why = f"--from {forced_from}"
+        elif whole is None:
+            why = "has not run yet"
+        else:
+            why = "its settings or what it reads changed"
+        return StagePlan(stage.name, "would run", why)
+
+    def inputs(self, stage: Stage) -> Inputs:
+        """Return what the stage would read."""
+        return Inputs({name: self._folders[name] for name in stage.reads})
+
+    def _try(self, stage: Stage, config: Any) -> None:
+        output = Output(self._scratch / stage.writes)
+        output.folder.mkdir()
+        stage.run(config, self.inputs(stage), output, self._context)
+        self._folders[stage.name] = output.folder
+        self._hashes[stage.name] = folder_hash(output)
+
+
+def _make_dry_context(
+    pipeline: Pipeline, project: Path, scratch: Path, say: Callable[[str], None]
+) -> _DryContext:
+    def listen(event: Mapping[str, Any]) -> None:
+        if event["event"] == "note":
+            say(str(event["text"]))
+
+    real = make_context(pipeline, project, listen)
+    ledger = None if real.ledger_path.exists() else scratch / "ledger.sqlite"
+    values = {field.name: getattr(real, field.name) for field in fields(Context)}
+    return _DryContext(**values, ledger=ledger)

@@ -1,0 +1,1 @@
+"""Measuring a student: questions, scores, statistics, and the verdict."""

@@ -1,0 +1,61 @@
+"""Intervals for paired differences, by document and question."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean difference and its 95 % interval.
+
+    Attributes:
+        low: 2.5 % quantile of the bootstrap; None where there are too few questions.
+        high: 97.5 % quantile.
+        questions: Differences behind it.
+        documents: Documents that they come from.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    questions: int
+    documents: int
+
+
+MIN_QUESTIONS = 5
+
+
+def paired_interval(
+    differences: Sequence[float], documents: Sequence[str], seed: int, resamples: int = 4000
+) -> Interval:
+    """Bootstrap the mean of paired differences in two stages: documents, then their questions.
+
+    Questions about one document share its luck, so resampling questions alone would give too
+    narrow an interval (Davison & Hinkley 1997, section 3.8). The mean weighs each question alike.
+
+    Args:
+        differences: One per question, same order as `documents`.
+        documents: The document of each question.
+        seed: Of the resampling.
+        resamples: How many.
+    """
+    import numpy as np
+
+    groups: dict[str, list[float]] = defaultdict(list)
+    for value, document in zip(differences, documents, strict=True):
+        groups[document].append(value)
+    count = len(differences)
+    mean = float(np.mean(differences)) if count else 0.0
+    if count < MIN_QUESTIONS:
+        return Interval(mean, None, None, count, len(groups))
+    rng = np.random.default_rng(seed)
+    values = [np.asarray(groups[name]) for name in sorted(groups)]
+    means = np.empty(resamples)
+    for index in range(resamples):
+        # With one document there is nothing to resample on the outer level.
+        chosen = rng.integers(0, len(values), len(values)) if len(values) > 1 else [0]
+        drawn = [v[rng.integers(0, len(v), len(v))] for v in (values[c] for c in chosen)]
+        means[index] = np.concatenate(drawn).mean()
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(mean, float(low), float(high), count, len(groups))

@@ -1,0 +1,1 @@
+"""Checks that decide which generated rows deserve to be trained on."""

@@ -1,0 +1,85 @@
+"""All checks in the order they run: cheap first, and the first reason wins."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from domainforge.filters import form, language, phrases, truth
+from domainforge.filters.rows import Evidence, FilterConfig, Reason, Row
+
+
+@dataclass(frozen=True)
+class Check:
+    """One reason to drop a row.
+
+    Attributes:
+        name: The reason that a dropped row gets.
+        find: Takes a batch, gives the evidence against each row, or None.
+        thresholds: The fields of FilterConfig that it reads.
+        texts: Whether it is also asked about rows of kind `text`.
+    """
+
+    name: Reason
+    find: Callable[[Sequence[Row], FilterConfig], list[Evidence]]
+    thresholds: tuple[str, ...] = ()
+    texts: bool = False
+
+
+CHECKS = (
+    Check("empty", form.find_empty, texts=True),
+    Check(
+        "too_short",
+        form.find_too_short,
+        ("min_question_words", "min_answer_words", "min_text_words"),
+        texts=True,
+    ),
+    Check("too_long", form.find_too_long, ("max_question_words", "max_answer_words")),
+    Check("refusal", phrases.find_refusal, texts=True),
+    Check("injection", phrases.find_injection, texts=True),
+    Check("template_leftover", phrases.find_template_leftover, texts=True),
+    Check(
+        "repetition",
+        form.find_repetition,
+        ("max_word_run", "max_repeated_ngram_share", "max_repeated_line_share"),
+        texts=True,
+    ),
+    Check("not_a_question", form.find_not_a_question, ("require_question",)),
+    Check("question_is_answer", form.find_question_is_answer),
+    Check(
+        "wrong_language",
+        language.find_wrong_language,
+        ("min_language_confidence", "min_language_words"),
+        texts=True,
+    ),
+    Check("quote_missing", truth.find_quote_missing),
+    Check("question_unrelated", truth.find_question_unrelated, ("min_question_related_share",)),
+    Check("unsupported", truth.find_unsupported, ("min_support_share",)),
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Why a row is dropped, and what shows it."""
+
+    reason: Reason
+    evidence: str
+
+
+def check_rows(rows: Sequence[Row], config: FilterConfig) -> list[Finding | None]:
+    """Give each row the first reason to drop it, or None.
+
+    A check sees only the rows that the checks before it left.
+    """
+    findings: list[Finding | None] = [None] * len(rows)
+    for check in CHECKS:
+        if check.name in config.skip:
+            continue
+        open_rows = [
+            at
+            for at, row in enumerate(rows)
+            if findings[at] is None and (check.texts or row.kind == "chat")
+        ]
+        found = check.find([rows[at] for at in open_rows], config)
+        for at, evidence in zip(open_rows, found, strict=True):
+            if evidence is not None:
+                findings[at] = Finding(check.name, evidence)
+    return findings

@@ -1,0 +1,148 @@
+"""Checks of phrases that a teacher writes when it does something else than the task.
+
+What the passage itself says is never held against a row: a manual of prompt templates may say
+"[insert name]", a thriller may say "the passage".
+"""
+
+import re
+from collections.abc import Sequence
+from re import IGNORECASE, MULTILINE
+
+from domainforge.filters.rows import Evidence, FilterConfig, Row
+from domainforge.filters.words import contains_words, count_words, fold
+
+_OPENING_CHARS = 200
+_ORDER_CHARS = 240
+_OBEYED_WORDS = 12
+
+# Searched in the first characters of questions and answers.
+_REFUSALS = re.compile(
+    r"as an? (ai|artificial intelligence|language model|large language model)\b"
+    r"(?! (company|firm|expert|team|researcher|engineer))"
+    r"|\bI(?:'| a)m (just )?an? (ai|artificial intelligence|(large )?language model)\b"
+    r"|\b(sorry|apologi[sz]e)\b[^.!?\n]{0,40}\b(can(?:'|no)t|unable|not able|won't|could not"
+    r"|couldn't|do(?:n't| not) have)\b"
+    r"|^\W*(unfortunately,? )?I (can(?:'|no)t|could not|couldn't|am unable to|am not able to|won't)"
+    r" (help|assist|answer|provide|comply|fulfil|fulfill|do that|create|generate|determine|find"
+    r"|continue|discuss|give|write)\b"
+    r"|^\W*I (don't|do not) (know|have (enough|any|sufficient|access|the))\b"
+    r"|^\W*(it is |this is |that is )?(not (mentioned|specified|stated|provided|given|available"
+    r"|answerable)|unanswerable|no answer|n/a|unknown)\W*$"
+    r"|\b(passage|text|document|context|excerpt)\b[^.\n]{0,20} (does(?:n't| not)|did(?:n't| not))"
+    r" (mention|say|state|specify|provide|contain|give|tell|include)\b"
+    r"|als (ki|sprachmodell|künstliche intelligenz)\b"
+    r"|\b(es )?tut mir leid\b[^.!?\n]{0,40}\b(kann|darf|nicht)\b"
+    r"|^\W*ich kann (ihnen |dir |das |diese |dabei |leider )*(nicht|keine)\b"
+    r"|^\W*leider (kann|darf) ich\b"
+    r"|en tant qu(?:'|e )(ia|intelligence artificielle|modèle)\b"
+    r"|\bdésolée?\b[^.!?\n]{0,40}\bne (peux|puis|suis)\b"
+    r"|^\W*je ne (peux|puis) pas\b"
+    r"|como (una? )?(ia|inteligencia artificial|modelo de lenguaje)\b"
+    r"|\blo siento\b[^.!?\n]{0,40}\bno (puedo|tengo|es posible)\b"
+    r"|^\W*no puedo (ayudar|responder|proporcionar|cumplir|generar|crear)",
+    IGNORECASE,
+)
+
+_TEXT_NOUN = r"(?P<noun>passage|text|excerpt|paragraph|snippet|extract|article|document|context)"
+_REFERENCES = re.compile(
+    rf"\b(according to|based on|as (?:mentioned|described|stated) in|from|in) (?:the|this|that)"
+    rf" (?:(?:above|given|provided|following) )?{_TEXT_NOUN}s?\b"
+    r"|\b(?:the|this) (?:(?:above|given|provided|following) )?"
+    r"(?P<bare>passage|excerpt|snippet)\b"
+    r"|\b(?:laut|gemäß|nach) (?:dem|diesem) (?P<german>text|abschnitt|auszug|dokument)\b"
+    r"|\bim (?:obigen |vorliegenden )?(?P<german_in>text|abschnitt|auszug)\b"
+    r"|\b(?:selon|d'après|dans) (?:le|ce|l'|cet) ?(?P<french>texte|passage|extrait)\b"
+    r"|\b(?:según|en) (?:el|este) (?P<spanish>texto|pasaje|fragmento|extracto)\b",
+    IGNORECASE,
+)
+_LEFTOVERS = re.compile(
+    r"\[(?:insert|your|name|answer|question|fill)\b[^\]\n]*\]?"
+    r"|\{\{|\}\}|\{%|%\}"
+    r"|</?(?:answer|question|passage|document|quote)>"
+    r"|<\|[a-z_]+\|>|\[/?INST\]|<</?SYS>>|</s>"
+    r"|```"
+    r"|\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{16,}\b",
+    IGNORECASE,
+)
+_LABELS = re.compile(
+    r"^\W*(?:question|answer|quote|passage|frage|antwort|zitat|réponse|citation|pregunta"
+    r"|respuesta|cita|q|a)\s*\d*\s*:",
+    IGNORECASE | MULTILINE,
+)
+
+_OVERRIDE = (
+    r"(?:ignore|disregard|forget|override) (?:all |any |the |your |these |my |of )*"
+    r"(?:previous|prior|above|earlier|preceding|other|system)\s*(?:instructions?|prompts?|rules?"
+    r"|directions?|messages?|commands?)"
+)
+_OBEYS = re.compile(
+    rf"^\W*(?:(?:sure|okay|ok|certainly|of course|understood|yes)\W+)?"
+    rf"(?:{_OVERRIDE}"
+    r"|(?:I will|I'll|I am going to|I have|I've|I) (?:now )?(?:ignored?|disregard(?:ed)?|forget)\b"
+    r"|(?:my|the) (?:system prompt|(?:new|real|secret) instructions)\b"
+    r"|as (?:instructed|requested|ordered) (?:by|in) the (?:document|passage|text)\b)",
+    IGNORECASE,
+)
+_ORDERS = re.compile(_OVERRIDE, IGNORECASE)
+
+
+def find_refusal(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
+    """Find replies that decline, or say that there is no answer, in four languages."""
+    return [_refusal(row) for row in rows]
+
+
+def find_template_leftover(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
+    """Find words of the prompt: labels, placeholders, fences, "according to the passage"."""
+    return [_template_leftover(row) for row in rows]
+
+
+def find_injection(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
+    """Find replies that obey an instruction of the document instead of the task.
+
+    Light on purpose: it knows the phrase that gives an obedient answer away, and an answer that
+    repeats what a passage with such an order asks for.
+    """
+    return [_injection(row) for row in rows]
+
+
+def _refusal(row: Row) -> Evidence:
+    for text in (row.question, row.answer):
+        found = _REFUSALS.search(_straighten(text[:_OPENING_CHARS]))
+        if found and not contains_words(row.passage, found.group()):
+            return repr(found.group().strip())
+    return None
+
+
+def _template_leftover(row: Row) -> Evidence:
+    passage = fold(row.passage)
+    for text in map(_straighten, (row.question, row.answer)):
+        label = _LABELS.search(text) if row.kind == "chat" else None
+        if label:
+            return repr(label.group().strip())
+        for found in _LEFTOVERS.finditer(text):
+            if fold(found.group()) not in passage:
+                return repr(found.group())
+        for found in _REFERENCES.finditer(text):
+            noun = next(value for value in found.groupdict().values() if value)
+            if not contains_words(row.passage, noun):
+                return repr(found.group())
+    return None
+
+
+def _injection(row: Row) -> Evidence:
+    for text in map(_straighten, (row.question, row.answer)):
+        found = _OBEYS.search(text)
+        if found:
+            return repr(found.group())
+    if count_words(row.answer) > _OBEYED_WORDS:
+        return None
+    for order in _ORDERS.finditer(row.passage):
+        said = row.passage[order.start() : order.end() + _ORDER_CHARS]
+        if contains_words(said, row.answer):
+            return f"the answer {row.answer!r} repeats an order in the passage: {said[:120]!r}"
+    return None
+
+
+def _straighten(text: str) -> str:
+    """Make apostrophes straight, so that one pattern serves both."""
+    return text.replace("\u2019", "'").replace("\u02bc", "'")

@@ -1,0 +1,208 @@
+"""What a check sees of a row, and the thresholds it reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import Field
+
+from domainforge.filters.words import (
+    content_terms,
+    is_number,
+    says_yes_or_no,
+    words,
+)
+from domainforge.records import answer_of, question_of
+from domainforge.stage import Settings
+
+Reason = Literal[
+    "empty",
+    "too_short",
+    "too_long",
+    "refusal",
+    "injection",
+    "template_leftover",
+    "repetition",
+    "not_a_question",
+    "question_is_answer",
+    "wrong_language",
+    "quote_missing",
+    "question_unrelated",
+    "unsupported",
+]
+
+Evidence = str | None
+"""What shows that a row must go, or None where the check has nothing against it."""
+
+
+class FilterConfig(Settings):
+    """Which generated rows are kept."""
+
+    skip: tuple[Reason, ...] = Field((), description="Checks that are left out.")
+    min_question_words: int = Field(3, ge=0, description="Shorter questions are dropped.")
+    max_question_words: int = Field(60, ge=1, description="Longer questions are dropped.")
+    min_answer_words: int = Field(1, ge=0, description="Shorter answers are dropped.")
+    max_answer_words: int = Field(250, ge=1, description="Longer answers are dropped.")
+    min_text_words: int = Field(5, ge=0, description="Shorter generated texts are dropped.")
+    max_word_run: int = Field(
+        2, ge=1, description="How often a word may follow itself (more is a stuck teacher)."
+    )
+    max_repeated_ngram_share: float = Field(
+        0.3, ge=0, le=1, description="Share of four-word sequences that may repeat earlier ones."
+    )
+    max_repeated_line_share: float = Field(
+        0.3, ge=0, le=1, description="Share of lines that may repeat earlier ones."
+    )
+    require_question: bool = Field(
+        True, description="Drop questions that neither ask nor instruct (no '?', no 'Explain')."
+    )
+    min_language_confidence: float | None = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="How sure the language must be, in row and passage, to drop a row whose "
+        "language is not the passage's; null turns the check off.",
+    )
+    min_language_words: int = Field(
+        12, ge=1, description="Shorter rows and passages are not checked for language."
+    )
+    min_question_related_share: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="Share of the question's content words that must occur in the passage, "
+        "its title or its headings.",
+    )
+    min_support_share: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description="Share of the answer's content words that must occur in the quote "
+        "(in the passage, where the task has no quote). Its numbers must all occur.",
+    )
+
+
+@dataclass(frozen=True)
+class Support:
+    """How much of an answer its source carries.
+
+    Attributes:
+        share: Part of the answer's own terms that occur in the source; what the question already
+            said is no claim of the answer and doesn't count.
+        missing: Terms that don't occur.
+        numbers: Numbers of the answer that don't occur.
+        written: Term to the word it was written as.
+    """
+
+    share: float
+    missing: tuple[str, ...]
+    numbers: tuple[str, ...]
+    written: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One generated row beside the passage it is about.
+
+    Attributes:
+        kind: `chat` or `text`; a text row has its text as `answer` and no question.
+        quote: The sentence that the teacher gave as proof; None where the task asks for none.
+        passage: The whole chunk.
+        asked_about: The part of the chunk that the teacher saw.
+        context: Title and headings of the chunk.
+    """
+
+    id: str
+    kind: str
+    question: str
+    answer: str
+    quote: str | None
+    passage: str
+    asked_about: str
+    context: str
+
+    @cached_property
+    def support(self) -> Support | None:
+        """How much of the answer its source carries; None where it claims nothing ("Yes.")."""
+        source = f"{self.quote or self.asked_about}\n{self.context}"
+        asked = content_terms(self.question)
+        claimed = content_terms(self.answer)
+        if not claimed:
+            return _bare_support(self.answer, source)
+        terms = [term for term in claimed if term not in asked] or list(claimed)
+        known = content_terms(source)
+        everywhere = content_terms(f"{self.passage}\n{self.context}")
+        missing = tuple(term for term in terms if term not in known)
+        numbers = tuple(
+            term
+            for term in claimed
+            if is_number(term) and term not in known and not (term in asked and term in everywhere)
+        )
+        return Support(1 - len(missing) / len(terms), missing, numbers, claimed)
+
+    @cached_property
+    def unrelated_terms(self) -> tuple[str, ...]:
+        """Content terms of the question that occur neither in the passage nor above it."""
+        known = content_terms(f"{self.passage}\n{self.context}")
+        return tuple(term for term in content_terms(self.question) if term not in known)
+
+    @cached_property
+    def question_related_share(self) -> float:
+        """Share of the question's content terms that occur in the passage or above it."""
+        terms = content_terms(self.question)
+        return 1 - len(self.unrelated_terms) / len(terms) if terms else 0.0
+
+    def scores(self) -> dict[str, float]:
+        """What the checks measured, for the rows that stay."""
+        if self.kind != "chat":
+            return {}
+        scores = {"question_related": round(self.question_related_share, 4)}
+        if self.support is not None:
+            scores["support"] = round(self.support.share, 4)
+        return scores
+
+
+def read_row(
+    example: Mapping[str, Any], fields: Mapping[str, Any], chunk: Mapping[str, Any]
+) -> Row:
+    """Put an example beside its chunk, for the checks.
+
+    Args:
+        example: A row of the examples table.
+        fields: The teacher's parsed reply.
+        chunk: The row of the chunks table that the example is about.
+    """
+    chat = example["kind"] == "chat"
+    record = dict(example)
+    quote = fields.get("quote")
+    return Row(
+        id=example["id"],
+        kind=example["kind"],
+        question=question_of(record) if chat else "",
+        answer=answer_of(record) if chat else str(example["text"] or ""),
+        quote=quote if isinstance(quote, str) else None,
+        passage=chunk["text"],
+        asked_about=_span(example, chunk),
+        context="\n".join([chunk["title"] or "", *(chunk["headings"] or ())]),
+    )
+
+
+def _span(example: Mapping[str, Any], chunk: Mapping[str, Any]) -> str:
+    """Cut the part of the chunk that was asked about; the whole, where the span is no part."""
+    start, end = example["start"], example["end"]
+    text: str = chunk["text"]
+    if chunk["start"] <= start < end <= chunk["end"] and len(text) == chunk["end"] - chunk["start"]:
+        return text[start - chunk["start"] : end - chunk["start"]]
+    return text
+
+
+def _bare_support(answer: str, source: str) -> Support | None:
+    """Compare an answer made of function words ("He.") word by word."""
+    own: Sequence[str] = words(answer)
+    if not own or says_yes_or_no(answer):
+        return None
+    known = set(words(source))
+    missing = tuple(dict.fromkeys(word for word in own if word not in known))
+    share = 1 - len(missing) / len(set(own))
+    return Support(share, missing, (), {word: word for word in own})

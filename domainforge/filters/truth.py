@@ -1,0 +1,69 @@
+"""Checks of truth: does the passage say it?"""
+
+import re
+from collections.abc import Sequence
+
+from domainforge.filters.rows import Evidence, FilterConfig, Row
+from domainforge.filters.words import content_terms, missing_words, words
+
+_ELLIPSIS = re.compile(r"\.{3,}|\u2026|\[\.*\]")
+
+
+def find_quote_missing(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
+    """Find rows whose quote is not in the passage.
+
+    Case, punctuation, line breaks and typography don't matter; "..." may stand for a gap.
+    """
+    return [_quote_missing(row) for row in rows]
+
+
+def find_question_unrelated(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
+    """Find questions that are about something else than the passage, its title and headings."""
+    return [_question_unrelated(row, config.min_question_related_share) for row in rows]
+
+
+def find_unsupported(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
+    """Find answers that say more than their quote (or the passage, where there is no quote)."""
+    return [_unsupported(row, config.min_support_share) for row in rows]
+
+
+def _quote_missing(row: Row) -> Evidence:
+    if row.quote is None:
+        return None
+    parts = [part for part in map(words, _ELLIPSIS.split(row.quote)) if part]
+    if not parts:
+        return "the quote is empty"
+    text, start = f" {' '.join(words(row.passage))} ", 0
+    for part in parts:
+        wanted = f" {' '.join(part)} "
+        found = text.find(wanted, start)
+        if found < 0:
+            return f"not in the passage: {row.quote[:160]!r}"
+        start = found + len(wanted) - 1
+    return None
+
+
+def _question_unrelated(row: Row, min_share: float) -> Evidence:
+    share = row.question_related_share
+    if share >= min_share:
+        return None
+    terms = content_terms(row.question)
+    if not terms:
+        return "the question has no content word"
+    return f"related {share:.2f} < {min_share:.2f}; not in the passage: " + missing_words(
+        row.unrelated_terms, terms
+    )
+
+
+def _unsupported(row: Row, min_share: float) -> Evidence:
+    support = row.support
+    if support is None:
+        return None
+    source = "quote" if row.quote else "passage"
+    if support.numbers:
+        return f"number not in the {source}: {missing_words(support.numbers, support.written)}"
+    if support.share >= min_share:
+        return None
+    return f"support {support.share:.2f} < {min_share:.2f}; not in the {source}: " + missing_words(
+        support.missing, support.written
+    )

@@ -1,0 +1,116 @@
+"""How a reply becomes an example, or a dropped row with its reason."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from domainforge.generation.units import Form, Unit, asks_completion, template_values
+from domainforge.prompts import PromptFile, build_messages, render
+from domainforge.records import Example
+from domainforge.teacher.request import Reply
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Fields of a reply, or why there are none."""
+
+    fields: Mapping[str, Any]
+    fault: str | None = None
+
+
+def make_example(
+    unit: Unit,
+    reply: Reply,
+    keys: tuple[str, ...],
+    form: Form,
+    teacher: str,
+    side: str,
+    fence: Callable[[str], str],
+) -> Example:
+    """Make a row of a reply; one that can't teach gets its reason and the reply as evidence.
+
+    Args:
+        unit: What was asked about.
+        reply: The last reply of the chain.
+        keys: Ledger keys of the whole chain.
+        form: How the teacher was asked.
+        teacher: Its identity.
+        side: The chunk's side.
+        fence: Gives the marker of a chunk.
+    """
+    lineage: dict[str, Any] = {
+        "document_id": unit.chunk["document_id"],
+        "uri": unit.chunk["uri"],
+        "chunk_id": unit.chunk["id"],
+        "start": unit.start,
+        "end": unit.end,
+        "prompt": unit.prompt.name,
+        "prompt_hash": unit.prompt.hash,
+        "teacher": teacher,
+        "unit": unit.index,
+        "sample": unit.sample,
+        "sampling": {
+            "temperature": reply.request.temperature,
+            "max_tokens": reply.request.max_tokens,
+            "stop": list(reply.request.stop),
+        },
+        "ledger_keys": keys,
+        "side": side,
+    }
+    kind = unit.prompt.header.example["kind"]
+    if reply.status != "ok":
+        reason = "failed" if reply.status == "failed" else reply.status
+        evidence = reply.detail or reply.text
+        return Example(kind=kind, reason=reason, evidence=evidence[:2000], **lineage)
+    parsed = parse_reply(unit, reply, form, fence)
+    if parsed.fault:
+        evidence = f"{parsed.fault}; the reply: {reply.text}"
+        return Example(kind=kind, reason="off_schema", evidence=evidence[:2000], **lineage)
+    values = {**template_values(unit, {}, fence), **parsed.fields}
+    messages, text = build_messages(unit.prompt, values)
+    return Example(kind=kind, messages=messages, text=text, fields=dict(parsed.fields), **lineage)
+
+
+def parse_reply(unit: Unit, reply: Reply, form: Form, fence: Callable[[str], str]) -> Parsed:
+    """Read the fields out of a reply: JSON by its schema, or labelled lines. Nothing is guessed."""
+    if not asks_completion(unit.prompt, form):
+        return _parse_json(unit.prompt, reply.text)
+    completion = unit.prompt.header.completion
+    assert completion is not None
+    assert reply.request.prompt is not None
+    last_line = reply.request.prompt.rpartition("\n")[2]
+    parsed = _parse_lines(f"{last_line}{reply.text}", completion.fields)
+    if parsed.fault:
+        return parsed
+    values = {**template_values(unit, {}, fence), **parsed.fields}
+    made = {name: render(unit.prompt.path, t, values) for name, t in completion.set.items()}
+    return Parsed({**parsed.fields, **made})
+
+
+def _parse_json(prompt: PromptFile, text: str) -> Parsed:
+    import jsonschema
+
+    body = re.sub(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", r"\1", text, flags=re.DOTALL)
+    try:
+        value = json.loads(body)
+        jsonschema.validate(value, prompt.schema)
+    except json.JSONDecodeError as error:
+        return Parsed({}, f"not JSON: {error.msg} at character {error.pos}")
+    except jsonschema.ValidationError as error:
+        place = ".".join(map(str, error.absolute_path)) or "the reply"
+        return Parsed({}, f"{place}: {error.message}")
+    return Parsed(value)
+
+
+def _parse_lines(text: str, names: tuple[str, ...]) -> Parsed:
+    """Read `Label: value` lines, in the order of the labels; each value is one line."""
+    fields: dict[str, str] = {}
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    for index, name in enumerate(names):
+        label = f"{name.replace('_', ' ').capitalize()}:"
+        if index >= len(lines) or not lines[index].startswith(label):
+            return Parsed({}, f"line {index + 1} does not begin with '{label}'")
+        fields[name] = lines[index].removeprefix(label).strip()
+    return Parsed(fields)

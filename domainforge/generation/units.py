@@ -1,0 +1,173 @@
+"""What is asked: every task over every chunk or sentence, as often as the task says."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from domainforge.chunking import split_sentences
+from domainforge.prompts import PromptFile, render
+from domainforge.teacher.request import Request
+
+Form = Literal["chat", "completion"]
+MIN_SENTENCE_WORDS = 4
+# Opens a sentence whose subject is in the one before; such a sentence is asked about with it.
+_LEANS_BACK = re.compile(
+    r"^(He|She|It|They|His|Her|Its|Their|This|That|These|Those|There|Then|Here|But|And|So)\b"
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A prompt and how often it is asked of each unit."""
+
+    prompt: PromptFile
+    samples: int
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One thing to ask: a prompt about a passage, for the n-th time.
+
+    Attributes:
+        chunk: Row of the chunk.
+        text: The passage: the whole chunk, or a sentence or two of it.
+        start: Of the passage in the document.
+        end: One past its last character.
+        index: Number of the passage in the chunk.
+        sample: How often the same was asked before.
+        variant: Values that the prompt takes for this sample.
+    """
+
+    prompt: PromptFile
+    chunk: Mapping[str, Any]
+    text: str
+    start: int
+    end: int
+    index: int
+    sample: int
+    variant: Mapping[str, str]
+
+
+def plan_units(
+    chunks: Sequence[Mapping[str, Any]], tasks: Sequence[Task], form: Form
+) -> Iterator[Unit]:
+    """Yield everything that is to be asked, in the order of chunks and tasks."""
+    for chunk in chunks:
+        for task in tasks:
+            header = task.prompt.header
+            completion = header.completion if asks_completion(task.prompt, form) else None
+            over = completion.over if completion else header.over
+            spans = [(0, len(chunk["text"]))] if over == "chunk" else passages(chunk["text"])
+            for index, (start, end) in enumerate(spans):
+                text = chunk["text"][start:end]
+                for sample in range(task.samples):
+                    variant = completion.variant(text, sample) if completion else {}
+                    if variant is None:
+                        break
+                    yield Unit(
+                        task.prompt,
+                        chunk,
+                        text,
+                        chunk["start"] + start,
+                        chunk["start"] + end,
+                        index,
+                        sample,
+                        variant,
+                    )
+
+
+def passages(text: str) -> list[tuple[int, int]]:
+    """Spans of the sentences; one that leans on the sentence before it comes with it."""
+    spans: list[tuple[int, int]] = []
+    before: tuple[int, int] | None = None
+    for start, end in split_sentences(text):
+        sentence = text[start:end]
+        leans = before is not None and _LEANS_BACK.match(sentence)
+        if len(sentence.split()) >= MIN_SENTENCE_WORDS:
+            spans.append((before[0] if leans and before else start, end))
+        before = (start, end)
+    return spans
+
+
+def asks_completion(prompt: PromptFile, form: Form) -> bool:
+    """Whether this prompt is put as text to be continued."""
+    return form == "completion" and prompt.completion is not None
+
+
+def make_request(
+    unit: Unit, form: Form, step: int, replies: Mapping[str, str], fence: Callable[[str], str]
+) -> Request:
+    """Render the request of one step.
+
+    Args:
+        unit: What is asked about.
+        form: How this teacher is asked.
+        step: Index of the step in a chain; 0 for the first.
+        replies: Texts of the earlier steps, by their names.
+        fence: Gives the marker that holds a chunk's passage apart from the prompt.
+
+    Raises:
+        PromptError: The template names something that isn't at hand.
+    """
+    prompt, header = unit.prompt, unit.prompt.header
+    values = template_values(unit, replies, fence)
+    completion = header.completion
+    if asks_completion(prompt, form) and completion and prompt.completion:
+        return Request(
+            prompt=render(prompt.path, prompt.completion, values),
+            temperature=completion.temperature,
+            max_tokens=completion.max_tokens,
+            stop=completion.stop,
+            sample=unit.sample,
+            tag=unit,
+        )
+    part = prompt.steps[step]
+    last = step == len(prompt.steps) - 1
+    user = render(prompt.path, part.user, values)
+    if last:
+        user += "\n\n" + _describe_schema(prompt.schema)
+    messages = [{"role": "user", "content": user}]
+    if part.system:
+        messages.insert(0, {"role": "system", "content": render(prompt.path, part.system, values)})
+    return Request(
+        messages=tuple(messages),
+        schema=prompt.schema if last else None,
+        temperature=header.temperature,
+        max_tokens=header.max_tokens,
+        sample=unit.sample,
+        tag=unit,
+    )
+
+
+def template_values(
+    unit: Unit, replies: Mapping[str, str], fence: Callable[[str], str]
+) -> dict[str, Any]:
+    """Return what a prompt's templates can name."""
+    chunk = {
+        "id": unit.chunk["id"],
+        "text": unit.chunk["text"],
+        "headings": list(unit.chunk["headings"]),
+    }
+
+    def fenced(of: Mapping[str, Any]) -> str:
+        marker = fence(of["id"])
+        while marker in of["text"]:  # nobody can aim for this; it must not happen by chance either
+            marker = fence(marker)
+        return f"<passage {marker}>\n{of['text']}\n</passage {marker}>"
+
+    return {
+        "document": {"title": unit.chunk["title"], "uri": unit.chunk["uri"]},
+        "chunk": chunk,
+        "unit": {"text": " ".join(unit.text.split()), "index": unit.index},
+        "sample": unit.sample,
+        "fenced": fenced,
+        **unit.variant,
+        **replies,
+    }
+
+
+def _describe_schema(schema: Mapping[str, Any]) -> str:
+    keys = json.dumps(schema["properties"], ensure_ascii=False)
+    return f"Reply with one JSON object and nothing else. Its keys and their types: {keys}"

@@ -1,0 +1,268 @@
+"""The line itself: its stages in order, and the loop that runs what has changed."""
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from domainforge.context import Context
+from domainforge.errors import ConfigError, DataError
+from domainforge.pipeline_file import Pipeline
+from domainforge.records import canonical_json, text_hash
+from domainforge.run_folder import Inputs, Manifest, RunFolder, read_manifest
+from domainforge.stage import Stage, StageResult, shaping_values
+from domainforge.stages import (
+    assign,
+    chunk,
+    dedup,
+    evaluate,
+    export,
+    filter,
+    generate,
+    ingest,
+    split,
+    train,
+)
+from domainforge.yields import check_yield
+
+STAGES: tuple[Stage, ...] = (
+    ingest.STAGE,  # sources -> documents; one bad file never stops the rest
+    chunk.STAGE,  # documents -> chunks; token-aware, exact spans
+    assign.STAGE,  # which documents may be trained on, before anything is written about them
+    generate.STAGE,  # chunks -> examples; prompt files, asked of the teacher
+    filter.STAGE,  # examples -> kept; every drop has a reason and evidence
+    dedup.STAGE,  # kept -> unique; exact and near
+    split.STAGE,  # unique -> train, validation, test; audited
+    train.STAGE,  # train -> student
+    evaluate.STAGE,  # exam, student, base, control -> scores and a verdict
+    export.STAGE,  # model folder, dataset, cards; nothing leaves the machine
+)
+LIBRARIES = ("domainforge", "torch", "transformers", "trl", "peft", "datasets", "openai")
+
+Listener = Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class StageState:
+    """One stage of a run: was it run, found whole, or left out."""
+
+    stage: str
+    state: str
+    manifest: Manifest | None = None
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run came to."""
+
+    folder: Path
+    stages: Sequence[StageState]
+    seconds: float
+    scores: Mapping[str, Any] | None = None
+    totals: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make_context(pipeline: Pipeline, project: Path, listener: Listener) -> Context:
+    """Bind a pipeline to a project folder."""
+    exam = pipeline.evaluate.exam
+
+    def emit(kind: str, fields: Mapping[str, Any]) -> None:
+        listener({"event": kind, **fields})
+
+    context = Context(
+        seed=pipeline.seed,
+        project=project,
+        sources=pipeline.sources,
+        teacher_config=pipeline.teacher,
+        student=pipeline.train.student,
+        exam_path=None,
+        emit=emit,
+    )
+    if exam is None:
+        return context
+    path = context.find(exam)
+    if not path.exists():
+        raise ConfigError(f"evaluate.exam: no such file: {exam} (looked in {project})")
+    return Context(**{**_fields(context), "exam_path": path})
+
+
+def run_pipeline(
+    pipeline: Pipeline,
+    project: Path,
+    listener: Listener,
+    *,
+    from_stage: str | None = None,
+    until_stage: str | None = None,
+) -> RunReport:
+    """Run what has changed since the last time, in order; what is whole is skipped.
+
+    Args:
+        pipeline: The checked pipeline file.
+        project: Folder that holds `runs/` and the ledger.
+        listener: Called with every event as it happens.
+        from_stage: Run this stage and the later ones again even where nothing changed.
+        until_stage: Stop after this stage.
+
+    Raises:
+        DomainForgeError: Something that the user can mend; what was finished stays.
+    """
+    first, last = _bounds(from_stage, until_stage)
+    run = RunFolder(project / "runs" / pipeline.name)
+    started = time.time()
+    with run.locked():
+        record = run.read_record()
+
+        def listen(event: Mapping[str, Any]) -> None:
+            if event["event"] != "progress":
+                run.append_event(event)
+            listener(event)
+
+        context = make_context(pipeline, project, listen)
+        context.exam  # noqa: B018  a broken exam must show now, not after the training
+        record = _begin_record(record, pipeline)
+        listen({"event": "run", "name": pipeline.name, "seed": pipeline.seed})
+        states: list[StageState] = []
+        for index, stage in enumerate(STAGES):
+            if index > last:
+                states.append(StageState(stage.name, "left out"))
+                continue
+            state = _run_stage(stage, pipeline, context, run, forced=index >= first)
+            states.append(state)
+            assert state.manifest is not None
+            record["stages"][stage.name] = asdict(state.manifest)
+            record["seconds"] = round(sum(s["seconds"] for s in record["stages"].values()), 1)
+            run.write_record(record)
+            if stage.name == "filter":
+                check_yield(run, pipeline.min_yield_share)
+        scores = _scores(run)
+        listen({"event": "done", "verdict": (scores or {}).get("verdict")})
+    return RunReport(run.path, states, time.time() - started, scores)
+
+
+def fingerprint(stage: Stage, config: Any, inputs: Mapping[str, str], context: Context) -> str:
+    """Hash of all that can change what the stage writes.
+
+    Args:
+        stage: The stage.
+        config: Its settings; only fields that shape the output count.
+        inputs: Content hash of each stage that it reads.
+        context: Gives the seed and what `stage.identity` asks for.
+    """
+    identity = stage.identity(config, context) if stage.identity else {}
+    return text_hash(
+        canonical_json(
+            {
+                "stage": stage.name,
+                "version": stage.version,
+                "config": shaping_values(config),
+                "inputs": dict(inputs),
+                "identity": identity,
+                "seed": context.seed,
+            }
+        )
+    )
+
+
+def find_scores(folder: Path) -> dict[str, Any] | None:
+    """Read a run's scores.json, or None where it has none."""
+    import json
+
+    path = folder / "scores.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _scores(run: RunFolder) -> dict[str, Any] | None:
+    return find_scores(run.path)
+
+
+def _run_stage(
+    stage: Stage, pipeline: Pipeline, context: Context, run: RunFolder, *, forced: bool
+) -> StageState:
+    config = getattr(pipeline, stage.name)
+    run.recover(stage.writes)
+    inputs = Inputs({s.name: run.stage_folder(s.writes) for s in STAGES if s.name in stage.reads})
+    hashes = {name: inputs.manifest(name).content_hash for name in stage.reads}
+    print_ = fingerprint(stage, config, hashes, context)
+    whole = read_manifest(run.stage_folder(stage.writes))
+    if whole is not None and whole.fingerprint == print_ and not forced:
+        context.emit("stage", {"stage": stage.name, "state": "unchanged", "account": whole.account})
+        _publish_scores(stage, run)
+        return StageState(stage.name, "unchanged", whole)
+    context.emit("stage", {"stage": stage.name, "state": "running"})
+    started = time.time()
+    output = run.begin(stage.writes, print_, resumable=stage.resumable)
+    result: StageResult = stage.run(config, inputs, output, context)
+    if not result.account.balances:
+        raise DataError(
+            f"{stage.name}: the account does not balance: {result.account.as_dict()}; "
+            "this is a bug, please report it with the run's events.jsonl"
+        )
+    manifest = run.finish(
+        stage.writes,
+        output,
+        {
+            "stage": stage.name,
+            "fingerprint": print_,
+            "account": result.account.as_dict(),
+            "notes": list(result.notes),
+            "figures": dict(result.figures),
+            "seconds": round(time.time() - started, 1),
+        },
+    )
+    _publish_scores(stage, run)
+    context.emit(
+        "stage",
+        {
+            "stage": stage.name,
+            "state": "done",
+            "seconds": manifest.seconds,
+            "account": manifest.account,
+            "notes": list(manifest.notes),
+            "figures": dict(manifest.figures),
+        },
+    )
+    return StageState(stage.name, "done", manifest)
+
+
+def _publish_scores(stage: Stage, run: RunFolder) -> None:
+    """Put scores.json beside run.json, where the design and CI look for it."""
+    from domainforge.run_folder import write_atomic
+
+    if stage.name == "evaluate":
+        source = run.stage_folder(stage.writes) / "scores.json"
+        write_atomic(run.path / "scores.json", source.read_text(encoding="utf-8"))
+
+
+def _bounds(from_stage: str | None, until_stage: str | None) -> tuple[int, int]:
+    names = [stage.name for stage in STAGES]
+    for option, value in (("--from", from_stage), ("--until", until_stage)):
+        if value is not None and value not in names:
+            raise ConfigError(f"{option} {value}: no such stage; there are {', '.join(names)}")
+    first = names.index(from_stage) if from_stage else len(names)
+    last = names.index(until_stage) if until_stage else len(names) - 1
+    if from_stage and first > last:
+        raise ConfigError(f"--from {from_stage} comes after --until {until_stage}")
+    return first, last
+
+
+def _begin_record(record: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:
+    versions = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "name": pipeline.name,
+        "seed": pipeline.seed,
+        "pipeline": pipeline.model_dump(mode="json"),
+        "versions": versions,
+        "stages": record.get("stages", {}),
+    }
+
+
+def _fields(context: Context) -> dict[str, Any]:
+    return {name: getattr(context, name) for name in Context.__dataclass_fields__}

@@ -1,0 +1,289 @@
+"""Prompt files: a YAML header and a Jinja body; a new kind of example is a new file."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import Field, ValidationError, field_validator
+
+from domainforge.errors import PromptError
+from domainforge.files import shipped_folder
+from domainforge.records import text_hash
+from domainforge.stage import Settings
+
+_SECTION = re.compile(r"^<!--\s*(system|user|completion|step:\s*[\w-]+)\s*-->\s*$", re.MULTILINE)
+_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+)
+
+
+class CompletionHeader(Settings):
+    """How a teacher that only continues text is asked."""
+
+    over: Literal["chunk", "sentence"] = Field("sentence", description="What it goes over.")
+    fields: tuple[str, ...] = Field(
+        description="Labels of the lines that the teacher writes, in order; the body ends with "
+        "the first label (`Question:`), or with the label and how the line begins."
+    )
+    set: dict[str, str] = Field({}, description="Fields filled by template, not by the teacher.")
+    stop: tuple[str, ...] = Field(("\n\n",), description="Texts that end the reply.")
+    max_tokens: int = Field(80, ge=1, description="Longest reply.")
+    temperature: float = Field(0.2, ge=0, description="Sampling temperature.")
+    variants: tuple[dict[str, str], ...] = Field(
+        ({},),
+        description="Values for the body, taken in turn by the number of the sample. The key "
+        "`needs` is a regular expression that the text must match for the variant to be taken.",
+    )
+
+    @field_validator("variants")
+    @classmethod
+    def _check_needs(cls, value: tuple[dict[str, str], ...]) -> tuple[dict[str, str], ...]:
+        for variant in value:
+            try:
+                re.compile(variant.get("needs", ""))
+            except re.error as error:
+                raise ValueError(
+                    f"needs: {variant['needs']!r} is no regular expression: {error}"
+                ) from error
+        return value
+
+    def variant(self, text: str, sample: int) -> dict[str, str] | None:
+        """Return the values of that sample: the applicable variants in order, each once.
+
+        A single variant serves every sample; of several, None where all have been taken.
+        """
+        fitting = [v for v in self.variants if re.search(v.get("needs", ""), text)]
+        if sample >= len(fitting):
+            if len(self.variants) > 1 or not fitting:
+                return None
+            sample = 0
+        return {name: value for name, value in fitting[sample].items() if name != "needs"}
+
+
+class PromptHeader(Settings):
+    """The YAML header of a prompt file."""
+
+    version: int = Field(ge=1, description="Raised by the author when the prompt changes meaning.")
+    purpose: str = Field(description="What the prompt is for, in a sentence.")
+    source: str = Field("", description="Paper or project that the recipe comes from.")
+    over: Literal["chunk", "sentence"] = Field("chunk", description="What it goes over.")
+    reply: dict[str, Any] = Field(description="Fields of the reply, or a full JSON Schema.")
+    example: dict[str, Any] = Field(description="How a reply becomes an example.")
+    temperature: float = Field(0.7, ge=0, description="Sampling temperature.")
+    max_tokens: int = Field(300, ge=1, description="Longest reply of one step.")
+    completion: CompletionHeader | None = Field(None, description="The few-shot form.")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One question to the teacher; later steps see earlier replies by their names."""
+
+    name: str
+    system: str | None
+    user: str
+
+
+@dataclass(frozen=True)
+class PromptFile:
+    """A prompt file, read and checked.
+
+    Attributes:
+        hash: SHA-256 of the file's text; in the lineage of every row.
+        steps: The chat form, in order; the last reply makes the example.
+        completion: The few-shot body, or None.
+    """
+
+    name: str
+    path: Path
+    hash: str
+    header: PromptHeader
+    steps: tuple[Step, ...]
+    completion: str | None
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of the reply."""
+        return reply_schema(self.header.reply)
+
+
+def load_prompt(name: str, project: Path) -> PromptFile:
+    """Load a prompt by name or path: the project's own first, then the shipped one.
+
+    Raises:
+        PromptError: Not found, or not a prompt file; the message names file and line.
+    """
+    for folder in (project / "prompts", shipped_folder("prompts")):
+        path = folder / f"{name.removesuffix('.md')}.md"
+        if path.exists():
+            return parse_prompt(path)
+    path = Path(name)
+    if path.suffix == ".md" and (project / path).exists():
+        return parse_prompt(project / path)
+    known = ", ".join(sorted(prompt_names(project)))
+    raise PromptError(
+        f"no prompt '{name}' in {project / 'prompts'} nor shipped; there are: {known}"
+    )
+
+
+def prompt_names(project: Path) -> set[str]:
+    """Names of all prompts: the project's and the shipped ones."""
+    folders = (project / "prompts", shipped_folder("prompts"))
+    return {
+        path.stem
+        for folder in folders
+        for path in folder.glob("*.md")
+        if path.read_text(encoding="utf-8", errors="replace").startswith("---")
+    }
+
+
+def parse_prompt(path: Path) -> PromptFile:
+    """Read and check one prompt file.
+
+    Raises:
+        PromptError: With file, line where known, and what is wanted.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(f"{path}: can't be read as UTF-8 text ({error})") from error
+    parts = re.split(r"^---\s*$", text, maxsplit=2, flags=re.MULTILINE)
+    if len(parts) != 3 or parts[0].strip():
+        raise PromptError(f"{path}:1: a prompt file begins with a YAML header between two '---'")
+    header = _parse_header(path, parts[1])
+    offset = text.count("\n", 0, len(text) - len(parts[2]))
+    sections = _split_sections(path, parts[2], offset)
+    steps, completion = _make_steps(path, sections)
+    if completion is not None and header.completion is None:
+        raise PromptError(f"{path}: has a completion body but no 'completion:' in its header")
+    prompt = PromptFile(path.stem, path, text_hash(text), header, steps, completion)
+    _check_example(prompt)
+    return prompt
+
+
+def render(path: Path, template: str, values: Mapping[str, Any]) -> str:
+    """Fill a template; strict (a missing name is an error) and sandboxed.
+
+    Raises:
+        PromptError: A name that isn't there, or an expression that fails.
+    """
+    try:
+        return _ENVIRONMENT.from_string(template).render(values).strip()
+    except TemplateError as error:
+        names = ", ".join(sorted(values))
+        raise PromptError(f"{path}: {error.message}; at hand are: {names}") from error
+
+
+def reply_schema(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """Expand `{question: str, tags: [str]}` to JSON Schema; a full schema passes as it is."""
+    if "type" in reply and "properties" in reply:
+        return dict(reply)
+    return {
+        "type": "object",
+        "properties": {name: _expand(kind) for name, kind in reply.items()},
+        "required": list(reply),
+        "additionalProperties": False,
+    }
+
+
+def build_messages(
+    prompt: PromptFile, values: Mapping[str, Any]
+) -> tuple[tuple[dict[str, str], ...], str | None]:
+    """Make an example's messages (or text) of a reply, by the header's `example`.
+
+    Raises:
+        PromptError: The template names something that the reply lacks.
+    """
+    shape = prompt.header.example
+    if shape["kind"] == "text":
+        return (), render(prompt.path, str(shape["text"]), values)
+    messages = []
+    for message in shape["messages"]:
+        ((role, template),) = message.items()
+        messages.append({"role": role, "content": render(prompt.path, template, values)})
+    return tuple(messages), None
+
+
+def _expand(kind: Any) -> dict[str, Any]:
+    if isinstance(kind, list) and len(kind) == 1:
+        return {"type": "array", "items": _expand(kind[0])}
+    if isinstance(kind, dict):
+        return kind if "type" in kind else reply_schema(kind)
+    if kind in _TYPES:
+        return {"type": _TYPES[str(kind)]}
+    raise PromptError(f"reply: unknown type {kind!r}; there are {', '.join(_TYPES)} and [type]")
+
+
+def _parse_header(path: Path, text: str) -> PromptHeader:
+    try:
+        return PromptHeader.model_validate(yaml.safe_load(text) or {})
+    except yaml.MarkedYAMLError as error:
+        line = (error.problem_mark.line if error.problem_mark else 0) + 1
+        raise PromptError(f"{path}:{line}: header is not YAML: {error.problem}") from error
+    except ValidationError as error:
+        faults = [
+            f"{path}: header: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            for fault in error.errors()
+        ]
+        raise PromptError("\n".join(faults)) from error
+
+
+def _split_sections(path: Path, body: str, offset: int) -> list[tuple[str, str]]:
+    found = list(_SECTION.finditer(body))
+    if not found:
+        raise PromptError(f"{path}:{offset + 1}: the body needs '<!-- user -->' before its text")
+    sections = []
+    for match, after in zip(found, [*found[1:], None], strict=True):
+        text = body[match.end() : after.start() if after else len(body)].strip("\n")
+        try:
+            _ENVIRONMENT.parse(text)
+        except TemplateSyntaxError as error:
+            line = offset + body.count("\n", 0, match.end()) + error.lineno + 1
+            raise PromptError(f"{path}:{line}: {error.message}") from error
+        sections.append((match[1].replace(" ", ""), text))
+    return sections
+
+
+def _make_steps(
+    path: Path, sections: Sequence[tuple[str, str]]
+) -> tuple[tuple[Step, ...], str | None]:
+    steps: list[Step] = []
+    completion = None
+    system: str | None = None
+    for kind, text in sections:
+        if kind == "system":
+            system = text
+        elif kind == "completion":
+            completion = text
+        else:
+            name = kind.partition(":")[2] or "reply"
+            if any(step.name == name for step in steps):
+                raise PromptError(f"{path}: two steps are named '{name}'")
+            steps.append(Step(name, system, text))
+    if not steps:
+        raise PromptError(f"{path}: has no '<!-- user -->' section")
+    return tuple(steps), completion
+
+
+def _check_example(prompt: PromptFile) -> None:
+    shape = prompt.header.example
+    kind = shape.get("kind")
+    if kind == "text" and isinstance(shape.get("text"), str):
+        return
+    messages = shape.get("messages")
+    good = kind == "chat" and isinstance(messages, list) and bool(messages)
+    if not good or not all(isinstance(m, dict) and len(m) == 1 for m in messages or []):
+        raise PromptError(
+            f"{prompt.path}: example must be {{kind: text, text: ...}} or "
+            "{kind: chat, messages: [{user: ...}, {assistant: ...}]}"
+        )
+    known = set(prompt.schema.get("properties", {}))
+    completion = prompt.header.completion
+    if completion and not known <= {*completion.fields, *completion.set}:
+        missing = ", ".join(sorted(known - {*completion.fields, *completion.set}))
+        raise PromptError(f"{prompt.path}: completion gives no value for: {missing}")

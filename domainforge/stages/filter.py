@@ -1,0 +1,115 @@
+"""Examples to kept: every row that leaves has a reason and evidence, every row kept its scores."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from domainforge.context import Context
+from domainforge.errors import DataError
+from domainforge.filters.checks import check_rows
+from domainforge.filters.rows import FilterConfig, Row, read_row
+from domainforge.records import EXAMPLE_SCHEMA, canonical_json
+from domainforge.run_folder import Inputs, Output
+from domainforge.stage import Account, Stage, StageResult
+
+_BATCH_ROWS = 1024
+
+
+class Filtered(NamedTuple):
+    """The rows that passed every check, and the others with reason and evidence."""
+
+    kept: pa.Table
+    dropped: pa.Table
+
+
+def filter_rows(
+    table: pa.Table,
+    chunks: pa.Table,
+    config: FilterConfig,
+    progress: Callable[[int, int], None] = lambda kept, done: None,
+) -> Filtered:
+    """Check every row beside its chunk; rows keep their order.
+
+    Args:
+        table: Examples.
+        chunks: The chunks that they are about.
+        config: Thresholds.
+        progress: Told after each batch how many rows are kept, of how many done.
+
+    Raises:
+        DataError: A row is about a chunk that isn't there.
+    """
+    passages = {chunk["id"]: chunk for chunk in chunks.to_pylist()}
+    kept: list[pa.Table] = []
+    dropped: list[pa.Table] = []
+    rows_kept = 0
+    for start in range(0, table.num_rows, _BATCH_ROWS):
+        examples = table.slice(start, _BATCH_ROWS).to_pylist()
+        rows = [_pair(example, passages) for example in examples]
+        findings = check_rows(rows, config)
+        passed: list[dict[str, Any]] = []
+        failed: list[dict[str, Any]] = []
+        for example, row, finding in zip(examples, rows, findings, strict=True):
+            if finding is None:
+                scores = {**json.loads(example["scores"] or "{}"), **row.scores()}
+                passed.append({**example, "scores": canonical_json(scores)})
+            else:
+                why = {"reason": finding.reason, "evidence": finding.evidence}
+                failed.append({**example, **why})
+        kept.append(pa.Table.from_pylist(passed, schema=EXAMPLE_SCHEMA))
+        dropped.append(pa.Table.from_pylist(failed, schema=EXAMPLE_SCHEMA))
+        rows_kept += len(passed)
+        progress(rows_kept, start + len(examples))
+    empty = EXAMPLE_SCHEMA.empty_table()
+    return Filtered(pa.concat_tables([empty, *kept]), pa.concat_tables([empty, *dropped]))
+
+
+def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
+    """Keep the rows that pass every check."""
+    examples = inputs.table("generate")
+    total = examples.num_rows
+
+    def report(kept: int, done: int) -> None:
+        context.progress(done, total, kept=kept)
+
+    kept, dropped = filter_rows(examples, inputs.table("chunk"), config, report)
+    out.write(kept)
+    out.write(dropped, "dropped")
+    reasons = Counter(dropped.column("reason").to_pylist())
+    share = kept.num_rows / total if total else 0.0
+    account = Account(unit="rows", total=total, done=kept.num_rows, dropped=reasons)
+    return StageResult(account, _notes(dropped, reasons, total), {"kept_share": round(share, 4)})
+
+
+def _pair(example: dict[str, Any], passages: dict[str, dict[str, Any]]) -> Row:
+    chunk = passages.get(example["chunk_id"])
+    if chunk is None:
+        raise DataError(
+            f"example {example['id']} is about chunk {example['chunk_id']}, which isn't there; "
+            "run again with --from chunk"
+        )
+    return read_row(example, json.loads(example["fields"] or "{}"), chunk)
+
+
+def _notes(dropped: pa.Table, reasons: Counter[str], total: int) -> tuple[str, ...]:
+    """Say what took most rows, where little is left."""
+    if not reasons or dropped.num_rows <= total / 2:
+        return ()
+    reason, count = reasons.most_common(1)[0]
+    row = next(row for row in dropped.to_pylist() if row["reason"] == reason)
+    return (
+        f"{dropped.num_rows} of {total} rows were dropped, {count} of them as {reason}; "
+        f"for example row {row['id']}: {row['evidence']}",
+    )
+
+
+STAGE = Stage(
+    name="filter",
+    config=FilterConfig,
+    run=run,
+    writes="kept",
+    reads=("chunk", "generate"),
+)

@@ -1,0 +1,386 @@
+"""Unique rows and chunks to train, validation and test; applies the sides, then audits the files.
+
+What would flatter the student is dropped here with its reason: rows that give an exam question
+away, and training rows that are like something held out.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from pydantic import Field
+
+from domainforge.context import Context
+from domainforge.deduplicate.exact import exact_key
+from domainforge.deduplicate.near import find_matches
+from domainforge.deduplicate.overlap import ExamIndex
+from domainforge.errors import DataError
+from domainforge.evaluation.exam import ExamQuestion, exam_hash
+from domainforge.records import EXAMPLE_SCHEMA, Example, example_table, ordered_table, question_of
+from domainforge.run_folder import Inputs, Output
+from domainforge.stage import Account, Settings, Stage, StageResult
+
+Row = dict[str, Any]
+
+_FEWEST_FOR_VALIDATION = 10
+_SHOWN = 8
+_DOCUMENT = "document"
+
+
+class SplitConfig(Settings):
+    """How rows are divided."""
+
+    validation_share: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Part of the training side's chat rows kept for validation: questions about "
+        "documents that are trained on, which choose the checkpoint.",
+    )
+    exam_ngram_words: int = Field(
+        8, ge=1, description="A row that shares so many words in a row with an exam question goes."
+    )
+    exam_jaccard: float = Field(
+        0.7,
+        gt=0,
+        le=1,
+        description="A row goes whose question is as like an exam question as this (Jaccard "
+        "similarity of their words).",
+    )
+    near_test_jaccard: float = Field(
+        0.7,
+        gt=0,
+        le=1,
+        description="A training passage goes, with its rows, that is as like a held-out one as "
+        "this (Jaccard similarity of their shingles).",
+    )
+
+
+class Splits(NamedTuple):
+    """The three tables that training and evaluation read, and what was left out of them."""
+
+    train: pa.Table
+    validation: pa.Table
+    test: pa.Table
+    dropped: pa.Table
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Why a row is left out."""
+
+    reason: str
+    evidence: str
+
+
+def split_rows(
+    examples: pa.Table,
+    chunks: pa.Table,
+    sides: pa.Table,
+    exam: Sequence[ExamQuestion],
+    config: SplitConfig,
+    seed: int,
+) -> Splits:
+    """Divide the examples, and one text row per chunk, into train, validation and test.
+
+    A row is on the side of its chunk. Texts are never validation: what they say must be learned.
+
+    Raises:
+        DataError: A chunk has no side, or a row is about a chunk that isn't there.
+    """
+    passages = {chunk["id"]: chunk for chunk in chunks.to_pylist()}
+    side_of = dict(zip(_strings(sides, "id"), _strings(sides, "side"), strict=True))
+    rows = [
+        {**row, "side": _side(row, side_of), "reason": None, "evidence": None}
+        for row in [*examples.to_pylist(), *_text_rows(passages.values()).to_pylist()]
+    ]
+    drops = _find_exam_overlap(rows, _index(exam, config))
+    for row_id, drop in _find_near_test(rows, passages, config, seed).items():
+        drops.setdefault(row_id, drop)
+    left = [row for row in rows if row["id"] not in drops]
+    held = _choose_validation(left, config.validation_share, seed)
+    trained = [row for row in left if row["side"] == "train"]
+    return Splits(
+        train=_table(row for row in trained if row["id"] not in held),
+        validation=_table(row for row in trained if row["id"] in held),
+        test=_table(row for row in left if row["side"] == "test"),
+        dropped=_table({**row, **vars(drops[row["id"]])} for row in rows if row["id"] in drops),
+    )
+
+
+def audit_splits(
+    train: pa.Table,
+    validation: pa.Table,
+    test: pa.Table,
+    exam: Sequence[ExamQuestion],
+    *,
+    units: Mapping[str, str] | None = None,
+    passages: Mapping[str, str] | None = None,
+    config: SplitConfig | None = None,
+) -> list[str]:
+    """Look in the final tables for what must not be there; an empty list is a clean bill.
+
+    Args:
+        train: Rows as written, read back.
+        validation: Rows as written, read back.
+        test: Rows as written, read back.
+        exam: Questions that no row may give away.
+        units: What was held out as a whole, by chunk id; the document where this is None.
+        passages: Text of every chunk, by id, to find the same passage on both sides.
+        config: What counts as a match with the exam.
+
+    Returns:
+        One sentence for each fault.
+    """
+    texts = {at: exact_key(text) for at, text in (passages or {}).items()}
+
+    def marked(table: pa.Table) -> list[Row]:
+        rows: list[Row] = table.to_pylist()
+        for row in rows:
+            chunk_id = row["chunk_id"]
+            row["unit"] = units.get(chunk_id) if units is not None else row["document_id"]
+            row["passage"] = texts.get(chunk_id)
+        return rows
+
+    trained, validated, tested = marked(train), marked(validation), marked(test)
+    findings = []
+    for name in ("id", "cluster"):
+        findings += _in_both(name, trained, validated, "train", "validation")
+    for name in ("id", "chunk_id", "unit", "cluster", "passage"):
+        findings += _in_both(name, [*trained, *validated], tested, "the training side", "test")
+    index = _index(exam, config or SplitConfig())
+    for place, side, rows in (
+        ("train", "train", trained),
+        ("validation", "train", validated),
+        ("test", "test", tested),
+    ):
+        strays = [row for row in rows if row["side"] != side]
+        findings += [f"row {row['id']} of side {row['side']} is in {place}" for row in strays]
+        leaks = _find_exam_overlap(rows, index)
+        findings += [f"row {at} in {place} matches {drop.evidence}" for at, drop in leaks.items()]
+    return findings
+
+
+def run(config: SplitConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
+    """Write the three tables, read them back and audit them.
+
+    Raises:
+        DataError: Nothing is left to train on, or the audit finds a leak.
+    """
+    examples, chunks = inputs.table("dedup"), inputs.table("chunk")
+    sides = inputs.table("assign")
+    total = examples.num_rows + chunks.num_rows
+    splits = split_rows(examples, chunks, sides, context.exam, config, context.seed)
+    reasons = Counter(splits.dropped.column("reason").to_pylist())
+    if not splits.train.num_rows:
+        raise DataError(_explain_empty(splits, reasons, total))
+    for name, table in splits._asdict().items():
+        out.write(table, name)
+    findings = audit_splits(
+        out.read("train"),
+        out.read("validation"),
+        out.read("test"),
+        context.exam,
+        units=dict(zip(_strings(sides, "id"), _strings(sides, "unit"), strict=True)),
+        passages=dict(zip(_strings(chunks, "id"), _strings(chunks, "text"), strict=True)),
+        config=config,
+    )
+    if findings:
+        more = [f"and {len(findings) - _SHOWN} more"] if len(findings) > _SHOWN else []
+        raise DataError("\n".join(["the audit of the splits failed:", *findings[:_SHOWN], *more]))
+    context.progress(total, total)
+    account = Account("rows", total=total, done=total - splits.dropped.num_rows, dropped=reasons)
+    return StageResult(account, _notes(splits, reasons, len(context.exam)), _figures(splits))
+
+
+def identify(config: SplitConfig, context: Context) -> dict[str, Any]:
+    """Return the exam's hash: another exam drops other rows."""
+    return {"exam": exam_hash(context.exam_path) if context.exam_path else None}
+
+
+def chunk_text(chunk: Mapping[str, Any]) -> str:
+    """Return a chunk as Markdown under its title and headings.
+
+    A heading that the chunk's own text begins with is not said twice.
+    """
+    said = {line.strip("# ") for line in chunk["text"].split("\n") if line.startswith("#")}
+    above: list[str] = []
+    for level, heading in enumerate([chunk["title"], *(chunk["headings"] or ())], 1):
+        line = f"{'#' * min(level, 6)} {heading}"
+        if heading and heading not in said and not (level == 2 and heading == chunk["title"]):
+            above.append(line)
+    return "\n".join(above) + ("\n\n" if above else "") + str(chunk["text"])
+
+
+def _text_rows(chunks: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Make one text row of every chunk, so that training reads nothing but the splits."""
+    return example_table(
+        Example(
+            kind="text",
+            document_id=chunk["document_id"],
+            uri=chunk["uri"],
+            chunk_id=chunk["id"],
+            start=chunk["start"],
+            end=chunk["end"],
+            prompt=_DOCUMENT,
+            prompt_hash="",
+            teacher="",
+            text=chunk_text(chunk),
+        )
+        for chunk in chunks
+    )
+
+
+def _side(row: Row, side_of: Mapping[str, str]) -> str:
+    side = side_of.get(row["chunk_id"])
+    if side is None:
+        raise DataError(
+            f"row {row['id']}: chunk {row['chunk_id']} has no side; run again with --from assign"
+        )
+    return side
+
+
+def _index(exam: Sequence[ExamQuestion], config: SplitConfig) -> ExamIndex:
+    questions = ((question.id, question.question) for question in exam)
+    return ExamIndex(questions, config.exam_ngram_words, config.exam_jaccard)
+
+
+def _find_exam_overlap(rows: Sequence[Row], index: ExamIndex) -> dict[str, Drop]:
+    """Find generated chats that match an exam question; documents may say what they say."""
+    drops = {}
+    for row in rows:
+        if row["kind"] == "chat":
+            text = "\n".join(message["content"] or "" for message in row["messages"])
+            overlap = index.find(question_of(row), text)
+            if overlap is not None:
+                drops[row["id"]] = Drop("exam_overlap", str(overlap))
+    return drops
+
+
+def _find_near_test(
+    rows: Sequence[Row], passages: Mapping[str, Row], config: SplitConfig, seed: int
+) -> dict[str, Drop]:
+    """Find training rows that share a cluster, or nearly a passage, with what is held out."""
+    held = {row["cluster"]: row["id"] for row in rows if row["side"] == "test" and row["cluster"]}
+    chunks: dict[str, list[str]] = {"train": [], "test": []}
+    for row in rows:
+        if row["kind"] == "text" and row["prompt"] == _DOCUMENT:
+            chunks[row["side"]].append(row["chunk_id"])
+    texts = {side: [passages[at]["text"] for at in ids] for side, ids in chunks.items()}
+    matches = find_matches(texts["train"], texts["test"], config.near_test_jaccard, seed)
+    like = {
+        chunks["train"][link.left]: f"{chunks['test'][link.right]}, jaccard {link.jaccard:.2f}"
+        for link in matches
+        if link is not None
+    }
+    drops = {}
+    for row in rows:
+        if row["side"] != "train":
+            continue
+        if row["cluster"] in held:
+            drops[row["id"]] = Drop("near_test", f"like row {held[row['cluster']]} of the test")
+        elif row["chunk_id"] in like:
+            evidence = f"its passage is like chunk {like[row['chunk_id']]}, of the test"
+            drops[row["id"]] = Drop("near_test", evidence)
+    return drops
+
+
+def _choose_validation(rows: Sequence[Row], share: float, seed: int) -> set[str]:
+    """Choose whole clusters of the training side's chats, in an order that the seed shuffles."""
+    clusters: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row["kind"] == "chat" and row["side"] == "train":
+            clusters[row["cluster"] or row["id"]].append(row["id"])
+    total = sum(map(len, clusters.values()))
+    wanted = round(share * total)
+    if share and total >= _FEWEST_FOR_VALIDATION:
+        wanted = max(wanted, 1)
+    chosen: set[str] = set()
+    for cluster in sorted(clusters, key=lambda name: _shuffled(seed, name)):
+        if len(chosen) >= wanted:
+            break
+        chosen.update(clusters[cluster])
+    return chosen
+
+
+def _shuffled(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{name}".encode()).digest()
+
+
+def _in_both(
+    name: str, left: Sequence[Row], right: Sequence[Row], left_name: str, right_name: str
+) -> list[str]:
+    """Say which values of a field occur in both lists of rows."""
+    first = {row[name]: row["id"] for row in left if row[name] is not None}
+    second = {row[name]: row["id"] for row in right if row[name] is not None}
+    what = "row" if name == "id" else name.removesuffix("_id")
+    return [
+        f"{what} {value} is in {left_name} (row {first[value]}) "
+        f"and in {right_name} (row {second[value]})"
+        for value in sorted(first.keys() & second.keys())
+    ]
+
+
+def _table(rows: Iterable[Row]) -> pa.Table:
+    return ordered_table(list(rows), EXAMPLE_SCHEMA)
+
+
+def _strings(table: pa.Table, name: str) -> list[str]:
+    values: list[str] = table.column(name).to_pylist()
+    return values
+
+
+def _chats(table: pa.Table) -> int:
+    return _strings(table, "kind").count("chat")
+
+
+def _figures(splits: Splits) -> dict[str, int]:
+    figures: dict[str, int] = {}
+    for name, table in splits._asdict().items():
+        if name != "dropped":
+            chats = _chats(table)
+            figures |= {f"{name}_chats": chats, f"{name}_texts": table.num_rows - chats}
+    return figures
+
+
+def _notes(splits: Splits, reasons: Mapping[str, int], exam_questions: int) -> tuple[str, ...]:
+    chats = _chats(splits.train)
+    notes = [
+        f"{splits.train.num_rows} rows to train on ({chats} chats, "
+        f"{splits.train.num_rows - chats} texts), {splits.validation.num_rows} for validation, "
+        f"{splits.test.num_rows} for test"
+    ]
+    if reasons.get("exam_overlap"):
+        notes.append(
+            f"dropped because they match one of the {exam_questions} exam questions: "
+            f"{reasons['exam_overlap']}"
+        )
+    if reasons.get("near_test"):
+        notes.append(
+            f"dropped from training because they are like what is held out: {reasons['near_test']}"
+        )
+    if not splits.validation.num_rows:
+        notes.append("no rows for validation: the checkpoint can't be chosen by validation loss")
+    return tuple(notes)
+
+
+def _explain_empty(splits: Splits, reasons: Mapping[str, int], total: int) -> str:
+    why = [f"{count} dropped as {reason}" for reason, count in sorted(reasons.items())]
+    why.append(f"{splits.test.num_rows} held out for test")
+    return (
+        f"none of {total} rows is left to train on ({', '.join(why)}); "
+        "lower assign.test_share, or add documents"
+    )
+
+
+STAGE = Stage(
+    name="split",
+    config=SplitConfig,
+    run=run,
+    writes="splits",
+    reads=("chunk", "assign", "dedup"),
+    identity=identify,
+)

@@ -1,0 +1,1 @@
+"""The teacher: an OpenAI-compatible endpoint or the embedded model, behind a ledger of replies."""

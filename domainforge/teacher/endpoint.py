@@ -1,0 +1,67 @@
+"""Where a teacher is reached, with the key that must not leave this object."""
+
+import ipaddress
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from domainforge.errors import ConfigError
+from domainforge.teacher.config import TeacherConfig
+
+_SHORTEST_SECRET = 8
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An address, a model, and a key.
+
+    Attributes:
+        api_key: The key, or None for a server that wants none; never printed.
+        embedded: Whether it is the server that we start.
+        find_death: Says why a server that we started is gone; None while it lives.
+    """
+
+    base_url: str
+    model: str
+    api_key: str | None = field(default=None, repr=False)
+    api_key_env: str | None = None
+    embedded: bool = False
+    find_death: Callable[[], str | None] | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine, so that no proxy lies between."""
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    def scrub(self, text: str) -> str:
+        """Take the key out of a text that an endpoint sent.
+
+        Placeholders such as `EMPTY` are no secrets, and replacing them would spoil replies; hence
+        the shortest length.
+        """
+        if self.api_key and len(self.api_key) >= _SHORTEST_SECRET:
+            return text.replace(self.api_key, "[key removed]")
+        return text
+
+
+def read_api_key(config: TeacherConfig) -> str | None:
+    """Read the key from the environment variable that the config names.
+
+    Raises:
+        ConfigError: The variable is not set, or empty.
+    """
+    name = config.api_key_env
+    if name is None:
+        return None
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise ConfigError(
+            f"teacher.api_key_env: the environment variable {name} is not set or empty; "
+            f"set it with `export {name}=...`"
+        )
+    return key

@@ -1,0 +1,66 @@
+"""How long to wait before asking again, and when to give up on an endpoint."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from random import Random
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Waiting times, in one place so that tests can make them short.
+
+    Attributes:
+        base_seconds: Upper end of the first wait; doubles with each further one.
+        cap_seconds: Longest wait of our own choosing.
+        retry_after_cap_seconds: Longest wait that an endpoint can impose.
+        grace_seconds: How long requests in flight may still finish when a run stops: they are
+            paid for, so a reply that arrives now is kept for the next run.
+        down_after: Failures in a row that show an endpoint is down, if it never answered at all.
+    """
+
+    base_seconds: float = 0.5
+    cap_seconds: float = 30.0
+    retry_after_cap_seconds: float = 60.0
+    grace_seconds: float = 2.0
+    down_after: int = 3
+
+    def wait_seconds(self, attempt: int, retry_after: float | None, jitter: Random) -> float:
+        """Return how long to wait after failed attempt number `attempt` (from 0).
+
+        Full jitter (M. Brooker, "Exponential Backoff And Jitter", 2015): uniform up to the
+        exponential bound. A wait that the endpoint asks for is kept, with a little on top so
+        that not everyone returns at once.
+        """
+        if retry_after is not None:
+            return min(retry_after, self.retry_after_cap_seconds) + jitter.uniform(
+                0, self.base_seconds
+            )
+        bound = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt, 30))
+        return jitter.uniform(0, bound)
+
+
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read `retry-after-ms` or `Retry-After` (seconds or a date) as seconds from now."""
+    milliseconds = _positive(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after")
+    seconds = _positive(text)
+    if seconds is not None or not text:
+        return seconds
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, date.timestamp() - time.time())
+
+
+def _positive(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value >= 0 else None

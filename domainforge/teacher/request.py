@@ -1,0 +1,177 @@
+"""What is asked of a teacher and what comes back, with the key that names a request for good."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from domainforge.records import canonical_json
+
+ReplyStatus = Literal["ok", "cut_off", "refused", "filtered", "empty", "malformed", "failed"]
+
+_USUAL_ENDS = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thing to ask.
+
+    Attributes:
+        messages: A chat, each with `role` and `content`; or else
+        prompt: Raw text to continue.
+        schema: JSON schema of the wanted reply. It is sent only where the teacher supports it;
+            elsewhere the caller describes the shape in the prompt.
+        sample: 0 for the first reply, 1 for another one to the same prompt, and so on.
+        tag: Whatever the caller wants back with the reply; not part of the request.
+    """
+
+    messages: tuple[dict[str, str], ...] = ()
+    prompt: str | None = None
+    schema: dict[str, Any] | None = None
+    temperature: float = 0.0
+    top_p: float | None = None
+    max_tokens: int = 300
+    stop: tuple[str, ...] = ()
+    sample: int = 0
+    tag: Any = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a request that is both a chat and a text, or neither."""
+        if bool(self.messages) == (self.prompt is not None):
+            raise ValueError("a request has either messages or a prompt")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back for a request.
+
+    Attributes:
+        key: Of the request in the ledger.
+        status: `ok`; `cut_off`, `refused`, `filtered`, `empty` or `malformed` for a completion
+            that can't be used (final, kept in the ledger); `failed` for a fault that outlasted
+            its retries (asked again next time).
+        text: The reply's text; may hold a part of it when `cut_off` or `filtered`.
+        detail: What there is to say about the status, in words.
+        replayed: It came from the ledger and cost nothing.
+    """
+
+    request: Request
+    key: str
+    status: ReplyStatus
+    text: str
+    finish_reason: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    detail: str
+    replayed: bool
+
+
+class Reading(NamedTuple):
+    """What a raw completion says."""
+
+    status: ReplyStatus
+    text: str
+    finish_reason: str | None
+    detail: str
+
+
+class Usage(NamedTuple):
+    """Tokens that a completion was billed for, 0 where it doesn't say."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def request_payload(request: Request) -> dict[str, Any]:
+    """Return what names a request apart from who answers it, as JSON-ready values."""
+    text: dict[str, Any] = (
+        {"prompt": request.prompt}
+        if request.prompt is not None
+        else {"messages": list(request.messages)}
+    )
+    return text | {
+        "schema": request.schema,
+        "temperature": float(request.temperature),
+        "top_p": None if request.top_p is None else float(request.top_p),
+        "max_tokens": request.max_tokens,
+        "stop": list(request.stop),
+        "sample": request.sample,
+    }
+
+
+def request_key(identity: str, request: Request) -> str:
+    """SHA-256 of who answers and what is asked, hexadecimal; nothing of how it travels."""
+    payload = {"identity": identity, **request_payload(request)}
+    return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
+
+
+def classify(completion: dict[str, Any]) -> Reading:
+    """Read a raw chat or text completion without trusting its shape."""
+    choices = completion.get("choices")
+    if not isinstance(choices, list) or not choices:
+        return Reading("malformed", "", None, "no choices")
+    choice = choices[0]
+    if not isinstance(choice, dict):
+        return Reading("malformed", "", None, "the choice is not an object")
+    reason = choice.get("finish_reason")
+    finish = reason if isinstance(reason, str) and reason else None
+    message = choice.get("message")
+    if isinstance(message, dict):
+        return _read_message(message, finish)
+    if "text" in choice:
+        return _read_content(choice["text"], finish)
+    return Reading("malformed", "", finish, "the choice has no message")
+
+
+def usage_of(completion: dict[str, Any]) -> Usage:
+    """Read the billed tokens; a missing or nonsensical number counts as 0."""
+    usage = completion.get("usage")
+    numbers = usage if isinstance(usage, dict) else {}
+    return Usage(_count(numbers.get("prompt_tokens")), _count(numbers.get("completion_tokens")))
+
+
+def _count(value: Any) -> int:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+    return value if is_count else 0
+
+
+def _read_message(message: dict[str, Any], finish: str | None) -> Reading:
+    content = message.get("content")
+    refusal = message.get("refusal") or _refusal_part(content)
+    if refusal:
+        return Reading("refused", "", finish, str(refusal))
+    if not content and (message.get("tool_calls") or message.get("function_call")):
+        return Reading("malformed", "", finish, "tool calls where text was due")
+    return _read_content(content, finish)
+
+
+def _read_content(content: Any, finish: str | None) -> Reading:
+    text = _join_parts(content)
+    if text is None:
+        kind = type(content).__name__
+        return Reading("malformed", "", finish, f"content of an unusable type ({kind})")
+    if finish == "content_filter":
+        return Reading("filtered", text, finish, "stopped by the endpoint's content filter")
+    if finish == "length":
+        return Reading("cut_off", text, finish, "reached max_tokens")
+    if not text.strip():
+        return Reading("empty", "", finish, "no text")
+    if finish in _USUAL_ENDS:
+        return Reading("ok", text, finish, "")
+    return Reading("ok", text, finish, f"unusual finish_reason: {finish}")
+
+
+def _join_parts(content: Any) -> str | None:
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return None
+    texts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    usable = [text for text in texts if isinstance(text, str)]
+    return "".join(usable) if usable or not content else None
+
+
+def _refusal_part(content: Any) -> Any:
+    parts = content if isinstance(content, list) else ()
+    return next((p["refusal"] for p in parts if isinstance(p, dict) and p.get("refusal")), None)

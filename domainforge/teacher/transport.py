@@ -1,0 +1,128 @@
+"""One request to an OpenAI-compatible endpoint and back: a raw completion, or a fault."""
+
+import asyncio
+import ssl
+from typing import Any
+
+from domainforge.teacher.endpoint import Endpoint
+from domainforge.teacher.fault import Fault, read_error, read_success, shorten
+from domainforge.teacher.request import Request
+
+_MODELS_TIMEOUT_SECONDS = 10.0
+_CONNECT_TIMEOUT_SECONDS = 10.0
+
+
+def request_body(request: Request, endpoint: Endpoint, supports_schema: bool) -> dict[str, Any]:
+    """Return what is sent for a request.
+
+    `max_tokens` always goes along: llama.cpp's default is no limit. The seed is the sample's
+    number, so that another sample is another text.
+    """
+    body: dict[str, Any] = {
+        "model": endpoint.model,
+        "max_tokens": request.max_tokens,
+        "temperature": request.temperature,
+        "seed": request.sample,
+    }
+    if request.top_p is not None:
+        body["top_p"] = request.top_p
+    if request.stop:
+        body["stop"] = list(request.stop)
+    if request.prompt is not None:
+        body["prompt"] = request.prompt
+        # The contract has no schema for plain completions; llama.cpp takes one all the same.
+        if request.schema is not None and endpoint.embedded:
+            body["json_schema"] = request.schema
+        return body
+    body["messages"] = list(request.messages)
+    if request.schema is not None and supports_schema:
+        schema = {"name": "reply", "schema": request.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    return body
+
+
+class Transport:
+    """The `openai` client of one endpoint, with its retries off: they belong to the engine."""
+
+    def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
+        """Prepare a client; nothing is sent yet."""
+        import openai
+
+        self._endpoint = endpoint
+        self._timeout_seconds = timeout_seconds
+        http_client = None
+        if endpoint.is_loopback and endpoint.base_url.startswith("http:"):
+            # A proxy from the environment would swallow requests to this machine. An empty store
+            # of certificates trusts nobody, and spares the 60 ms that loading the usual one takes.
+            nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            http_client = openai.DefaultAsyncHttpxClient(trust_env=False, verify=nobody)
+        self._client = openai.AsyncOpenAI(
+            base_url=endpoint.base_url,
+            api_key=endpoint.api_key or "none",
+            max_retries=0,
+            http_client=http_client,
+        )
+        # The SDK takes these from the environment, and would send them to any endpoint.
+        self._client.organization = self._client.project = None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def send(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Send one request and return the raw completion.
+
+        The SDK's typed result is passed by: it hides broken bodies (an HTML page comes back as a
+        `str`, missing choices as None).
+
+        Raises:
+            Fault: No completion came.
+        """
+        import openai
+
+        known = {name: value for name, value in body.items() if name != "json_schema"}
+        extra = {"json_schema": body["json_schema"]} if "json_schema" in body else None
+        resource: Any = self._client.completions if "prompt" in body else self._client.chat
+        resource = resource if "prompt" in body else resource.completions
+        try:
+            # The SDK's timeout is per read; a server that drips bytes would never meet it.
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await resource.with_raw_response.create(
+                    **known, extra_body=extra, timeout=self._sdk_timeout()
+                )
+        except (TimeoutError, openai.APITimeoutError) as error:
+            detail = f"no whole reply within {self._timeout_seconds:g} s"
+            raise Fault("timeout", detail) from error
+        except openai.APIConnectionError as error:
+            cause = error.__cause__ or error
+            detail = f"{type(cause).__name__}: {cause}"
+            raise Fault("connection", self._endpoint.scrub(shorten(detail.encode()))) from error
+        except openai.APIStatusError as error:
+            answer = error.response
+            raise read_error(
+                answer.status_code, answer.content, answer.headers, self._endpoint
+            ) from None
+        content_type = response.headers.get("content-type", "")
+        return read_success(response.content, content_type, self._endpoint)
+
+    async def list_models(self) -> tuple[str, ...] | None:
+        """Return the names that the endpoint lists, or None where it lists none."""
+        import openai
+
+        try:
+            async with asyncio.timeout(_MODELS_TIMEOUT_SECONDS):
+                page = await self._client.models.list()
+        except (TimeoutError, openai.APIError, ValueError, AttributeError):
+            # Not every endpoint has such a list, and some answer with a page of HTML.
+            return None
+        entries = getattr(page, "data", None)
+        if not isinstance(entries, list):
+            return None
+        names = (getattr(entry, "id", None) for entry in entries)
+        return tuple(name for name in names if isinstance(name, str))
+
+    def _sdk_timeout(self) -> Any:
+        import openai
+
+        connect = min(_CONNECT_TIMEOUT_SECONDS, self._timeout_seconds)
+        return openai.Timeout(self._timeout_seconds, connect=connect)

@@ -1,0 +1,1 @@
+"""Making the student: finding its weights, rendering rows, packing, and the trainer."""

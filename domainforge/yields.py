@@ -1,0 +1,86 @@
+"""What each document, passage and task came to, from plan to kept row."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from domainforge.errors import YieldError
+from domainforge.run_folder import RunFolder, read_table
+
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class DocumentYield:
+    """One document and one task.
+
+    Attributes:
+        planned: Requests planned.
+        kept: Rows that passed the filter.
+        passages: Chunks asked about.
+        barren: Chunks that produced no kept row.
+    """
+
+    uri: str
+    prompt: str
+    planned: int
+    kept: int
+    passages: int
+    barren: int
+
+
+def document_yields(folder: Path) -> list[DocumentYield]:
+    """Count planned requests and kept rows for each document and task of a run."""
+    plan = read_table(folder / "examples", "plan").to_pylist()
+    kept: Counter[tuple[str, str]] = Counter(
+        (row["chunk_id"], row["prompt"])
+        for row in read_table(folder / "kept").select(["chunk_id", "prompt"]).to_pylist()
+    )
+    groups: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for row in plan:
+        pair = (row["planned"], kept[(row["chunk_id"], row["prompt"])])
+        groups[(row["uri"], row["prompt"])].append(pair)
+    return [
+        DocumentYield(
+            uri=uri,
+            prompt=prompt,
+            planned=sum(planned for planned, _ in cells),
+            kept=sum(rows for _, rows in cells),
+            passages=len(cells),
+            barren=sum(not rows for _, rows in cells),
+        )
+        for (uri, prompt), cells in sorted(groups.items())
+    ]
+
+
+def check_yield(run: RunFolder, min_yield_share: float) -> None:
+    """Fail a run that came to too little, with the pages that produced nothing.
+
+    Raises:
+        YieldError: Kept rows are under `min_yield_share` of the planned requests.
+    """
+    yields = document_yields(run.path)
+    planned, kept = sum(y.planned for y in yields), sum(y.kept for y in yields)
+    share = kept / planned if planned else 0.0
+    if kept and share >= min_yield_share:
+        return
+    raise YieldError(
+        f"{kept} of {planned} planned rows were kept ({share:.1%}); min_yield_share asks for "
+        f"{min_yield_share:.1%}.\n{describe_barren(yields)}\n"
+        "Look at `domainforge show RUN filter --dropped` for the reasons, mend the prompt or the "
+        "teacher, or lower min_yield_share. What was paid for is in the ledger."
+    )
+
+
+def describe_barren(yields: Sequence[DocumentYield]) -> str:
+    """Name the documents without a single kept row."""
+    kept: Counter[str] = Counter()
+    for entry in yields:
+        kept[entry.uri] += entry.kept
+    barren = sorted(uri for uri, rows in kept.items() if not rows)
+    if not barren:
+        return "Every document produced something."
+    names = "\n".join(f"  {uri}" for uri in barren[:_LISTED])
+    more = f"\n  and {len(barren) - _LISTED} more" if len(barren) > _LISTED else ""
+    return f"Documents that produced nothing ({len(barren)} of {len(kept)}):\n{names}{more}"

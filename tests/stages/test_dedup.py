@@ -1,0 +1,174 @@
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domainforge.records import Example, content_hash, example_table, stable_id
+from domainforge.run_folder import Inputs, Output
+from domainforge.stages import dedup as stage
+from domainforge.stages.dedup import DedupConfig, dedup_rows
+from tests.stages.runs import make_context
+
+QUESTION = "Who designed the old bridge of nine stone arches over the river Osk?"
+ANSWER = "The engineer Ilse Varga designed it."
+CLOSE = "Who designed the bridge of nine stone arches over the river Osk?"
+
+
+def example(question: str, answer: str, side: str | None = "train", **changes: Any) -> Example:
+    values: dict[str, Any] = {
+        "kind": "chat",
+        "document_id": "d",
+        "uri": "d.md",
+        "chunk_id": "c",
+        "start": 0,
+        "end": 9,
+        "prompt": "qa",
+        "prompt_hash": "h",
+        "teacher": "t",
+        "messages": (
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": answer},
+        ),
+        "side": side,
+        **changes,
+    }
+    return Example(**values)
+
+
+def dedup(*examples: Example, **settings: Any) -> tuple[list[Any], list[Any]]:
+    found = dedup_rows(example_table(examples), DedupConfig(**settings), 7)
+    return found.unique.to_pylist(), found.dropped.to_pylist()
+
+
+def test_the_better_supported_row_survives() -> None:
+    weak = example(QUESTION, ANSWER, scores={"support": 0.7})
+    strong = example(CLOSE, ANSWER, scores={"support": 0.9})
+    (unique,), (dropped,) = dedup(weak, strong)
+    assert (unique["id"], dropped["id"]) == (strong.id, weak.id)
+    assert dropped["reason"] == "near_duplicate"
+    assert dropped["evidence"].startswith(f"{strong.id}, jaccard 0.8")
+    assert unique["cluster"] == dropped["cluster"]
+    assert unique["cluster"] == stable_id("cluster", min(weak.id, strong.id))
+
+
+def test_among_equals_the_shorter_question_survives_then_the_lower_id() -> None:
+    long, short = example(QUESTION, ANSWER), example(CLOSE, ANSWER)
+    (unique,), _ = dedup(long, short)
+    assert unique["id"] == short.id
+    twins = [example(QUESTION, ANSWER, sample=sample) for sample in range(3)]
+    (unique,), dropped = dedup(*twins)
+    assert unique["id"] == min(twin.id for twin in twins)
+    assert [row["reason"] for row in dropped] == ["exact_duplicate"] * 2
+    assert {row["evidence"] for row in dropped} == {f"{unique['id']}, jaccard 1.00"}
+
+
+def test_another_answer_is_another_row() -> None:
+    unique, dropped = dedup(
+        example("Who designed the bridge?", "The engineer Ilse Varga of Veltren"),
+        example("Who designed the bridge?", "Nobody knows for certain any more."),
+    )
+    assert (len(unique), len(dropped)) == (2, 0)
+    assert len({row["cluster"] for row in unique}) == 2
+
+
+def test_each_side_keeps_its_survivor() -> None:
+    rows = [
+        example(QUESTION, ANSWER),
+        example(CLOSE, ANSWER),
+        example(QUESTION, ANSWER, side="test"),
+        example(CLOSE, ANSWER, side="test"),
+    ]
+    unique, dropped = dedup(*rows)
+    assert sorted(row["side"] for row in unique) == ["test", "train"]
+    assert len({row["cluster"] for row in unique}) == 1
+    survivors = {row["side"]: row["id"] for row in unique}
+    assert all(row["evidence"].startswith(survivors[row["side"]]) for row in dropped)
+
+
+def test_a_row_linked_through_another_says_so() -> None:
+    rng = random.Random(1)
+    words = [f"word{rng.randrange(1000)}" for _ in range(40)]
+    chain = [" ".join([*words[cut : cut + 30]]) for cut in (0, 4, 8)]
+    unique, dropped = dedup(*(example(f"{text}?", "Yes") for text in chain))
+    assert len(unique) == 1
+    evidence = [row["evidence"] for row in dropped]
+    assert sum("linked through" in text for text in evidence) == 1
+
+
+def test_settings_are_read() -> None:
+    pair = example(QUESTION, ANSWER), example(CLOSE, ANSWER)
+    assert len(dedup(*pair)[0]) == 1
+    assert len(dedup(*pair, near_jaccard=None)[0]) == 2
+    assert len(dedup(*pair, near_jaccard=0.95)[0]) == 2
+    assert len(dedup(*pair, long_text_words=5)[0]) == 1
+    assert len(dedup(*pair, long_text_words=5, shingle_words=12)[0]) == 2
+    assert len(dedup(*pair, shingle_chars=32)[0]) == 2
+    assert len(dedup(*pair, near_jaccard=0.95, shingle_chars=1)[0]) == 1
+
+
+def test_text_rows_are_compared_by_their_text() -> None:
+    texts = [
+        example("", "", kind="text", messages=(), text=text)
+        for text in ("The bridge has nine arches.", "the bridge has nine arches", "The ferry.")
+    ]
+    unique, dropped = dedup(*texts)
+    assert len(unique) == 2
+    assert [row["reason"] for row in dropped] == ["exact_duplicate"]
+
+
+WORDS = st.sampled_from(["bridge", "osk", "veltren", "ferry", "eel", "salt", "arch"])
+TEXTS = st.lists(WORDS, min_size=1, max_size=6).map(" ".join)
+SIDES = st.sampled_from(["train", "test", None])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(TEXTS, TEXTS, SIDES, st.integers(0, 3)), max_size=15),
+    st.sampled_from([None, 0.4, 0.7]),
+    st.randoms(use_true_random=False),
+)
+def test_rows_balance_no_cluster_is_lost_and_order_does_not_matter(
+    rows: list[tuple[str, str, str | None, int]], near_jaccard: float | None, rng: random.Random
+) -> None:
+    config = DedupConfig(near_jaccard=near_jaccard)
+    table = example_table(
+        example(f"{question}?", answer, side, sample=at, scores={"support": score / 3})
+        for at, (question, answer, side, score) in enumerate(rows)
+    )
+    unique, dropped = dedup_rows(table, config, 7)
+    ids = unique.column("id").to_pylist() + dropped.column("id").to_pylist()
+    assert sorted(ids) == table.column("id").to_pylist()
+    survivors = Counter((row["cluster"], row["side"]) for row in unique.to_pylist())
+    assert set(survivors.values()) <= {1}
+    assert {(row["cluster"], row["side"]) for row in dropped.to_pylist()} <= survivors.keys()
+    order = list(range(table.num_rows))
+    rng.shuffle(order)
+    mixed = dedup_rows(table.take(pa.array(order, pa.int64())), config, 7)
+    assert content_hash(mixed.unique) == content_hash(unique)
+    assert content_hash(mixed.dropped) == content_hash(dropped)
+
+
+def test_the_stage_writes_both_tables_and_balances(tmp_path: Path) -> None:
+    kept = Output(tmp_path / "kept")
+    rows = [example(QUESTION, ANSWER), example(QUESTION, ANSWER, sample=1), example(CLOSE, ANSWER)]
+    kept.write(example_table([*rows, example("What does the ferry cost?", "2.50 crowns")]))
+    out = Output(tmp_path / "unique")
+    inputs = Inputs({"filter": kept.folder})
+    result = stage.STAGE.run(DedupConfig(), inputs, out, make_context(tmp_path))
+    assert result.account.balances
+    assert (result.account.unit, result.account.total, result.account.done) == ("rows", 4, 2)
+    # The short question survives, and both copies of the long one are only near it.
+    assert result.account.dropped == {"near_duplicate": 2}
+    assert out.read().num_rows == 2
+    assert out.read("dropped").num_rows == 2
+    assert result.figures == {"clusters": 2}
+
+
+def test_a_threshold_of_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="near_jaccard"):
+        DedupConfig(near_jaccard=0)
