@@ -1,0 +1,400 @@
+"""A run's events as people or programs read them: a live table, plain lines, or JSON lines."""
+
+import contextlib
+import json
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from domainforge.wording import describe_account, printable, short_count, short_time
+
+Event = Mapping[str, Any]
+Clock = Callable[[], float]
+
+_PLAIN_SECONDS = 10.0
+_WINDOW_SECONDS = 30.0
+_REFRESHES_PER_SECOND = 4
+_WIDE_COLUMNS = 96
+_COLUMN_FIGURES = frozenset({"kept", "tokens", "what"})
+_STATE_STYLES = {
+    "waiting": "dim",
+    "running": "bold cyan",
+    "done": "green",
+    "unchanged": "dim green",
+    "stopped": "bold red",
+}
+
+
+@dataclass
+class StageLine:
+    """What is known of one stage so far.
+
+    Attributes:
+        state: waiting, running, done, unchanged, or stopped (by an error).
+        done: Units done in the present phase, of `total`.
+        seconds: How long it took, once it is done.
+        figures: The latest of each figure that came with its progress.
+        account: Where its units went, once it is done.
+        samples: (time, units, tokens) of the last half minute, for the rates.
+    """
+
+    name: str
+    state: str = "waiting"
+    done: int = 0
+    total: int = 0
+    started: float = 0.0
+    seconds: float | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+    account: Mapping[str, Any] | None = None
+    samples: deque[tuple[float, int, float]] = field(default_factory=deque)
+
+    def advance(self, done: int, total: int, figures: Mapping[str, Any], now: float) -> None:
+        """Take in a progress event; a new phase of the stage starts its rates anew."""
+        new_phase = done < self.done or total != self.total
+        if new_phase or figures.get("what", self.figures.get("what")) != self.figures.get("what"):
+            self.samples.clear()
+        self.done, self.total = done, total
+        self.figures.update(figures)
+        self.samples.append((now, done, float(self.figures.get("tokens") or 0)))
+        while self.samples[0][0] < now - _WINDOW_SECONDS and len(self.samples) > 2:
+            self.samples.popleft()
+
+    @property
+    def rate(self) -> float | None:
+        """Units per second, lately."""
+        return self._per_second(1)
+
+    @property
+    def token_rate(self) -> float | None:
+        """Tokens per second, lately."""
+        return self._per_second(2)
+
+    @property
+    def left_seconds(self) -> float | None:
+        """How long the present phase still takes at this rate."""
+        rate = self.rate
+        return (self.total - self.done) / rate if rate and self.state == "running" else None
+
+    @property
+    def kept_share(self) -> float | None:
+        """Part of the units that came out."""
+        if self.account is not None:
+            total = self.account["total"]
+            return self.account["done"] / total if total else None
+        kept = self.figures.get("kept")
+        return kept / self.done if kept is not None and self.done else None
+
+    @property
+    def tokens(self) -> float | None:
+        """Tokens that went through so far, where the stage counts them."""
+        for name in ("tokens", "completion_tokens"):
+            if isinstance(self.figures.get(name), int | float):
+                return float(self.figures[name])
+        return None
+
+    def _per_second(self, column: int) -> float | None:
+        if len(self.samples) < 2:
+            return None
+        first, last = self.samples[0], self.samples[-1]
+        seconds, units = last[0] - first[0], last[column] - first[column]
+        return units / seconds if seconds > 0.5 and units > 0 else None
+
+
+class Board:
+    """All that a run has told so far."""
+
+    def __init__(self, stages: Sequence[str], clock: Clock = time.monotonic) -> None:
+        """Start with every stage waiting."""
+        self.lines = {name: StageLine(name) for name in stages}
+        self.running: StageLine | None = None
+        self.title = ""
+        self.notes: list[tuple[str, str]] = []
+        self.finished = False
+        self._clock = clock
+
+    def apply(self, event: Event) -> StageLine | None:
+        """Take in an event; return the stage that it is about."""
+        kind = event["event"]
+        if kind == "run":
+            self.title = f"{event['name']}, seed {event['seed']}"
+        elif kind == "stage":
+            return self._apply_stage(event)
+        elif kind == "progress" and self.running is not None:
+            figures = {k: v for k, v in event.items() if k not in ("event", "done", "total")}
+            self.running.advance(event["done"], event["total"], figures, self._clock())
+            return self.running
+        elif kind == "note":
+            self._note(self.running.name if self.running else "run", event["text"])
+        elif kind == "done":
+            self.finished = True
+        return self.running
+
+    def stop(self) -> None:
+        """Mark the stage that an error ended."""
+        if self.running is not None and self.running.state == "running":
+            self.running.state = "stopped"
+            self.running.seconds = self._clock() - self.running.started
+        self.finished = True
+
+    def seconds(self, line: StageLine) -> float | None:
+        """Return how long a stage took, or has been running."""
+        running = line.state == "running"
+        return self._clock() - line.started if running else line.seconds
+
+    def _apply_stage(self, event: Event) -> StageLine:
+        line = self.lines.setdefault(event["stage"], StageLine(event["stage"]))
+        line.state = event["state"]
+        if line.state == "running":
+            line.started = self._clock()
+            self.running = line
+            return line
+        self.running = None
+        line.account = event.get("account")
+        line.seconds = event.get("seconds")
+        line.figures.update(event.get("figures") or {})
+        if line.account is not None:
+            line.done, line.total = line.account["done"], line.account["total"]
+        for text in event.get("notes") or ():
+            self._note(line.name, text)
+        return line
+
+    def _note(self, stage: str, text: str) -> None:
+        self.notes.append((stage, printable(str(text))))
+
+
+class LiveDashboard:
+    """The board as a table that is drawn over itself; for terminals."""
+
+    def __init__(self, board: Board, console: Console) -> None:
+        """Prepare; nothing is drawn before `show`."""
+        self._board = board
+        self._console = console
+        # Live draws from a thread of its own.
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event."""
+        with self._lock:
+            self._board.apply(event)
+
+    @contextlib.contextmanager
+    def show(self) -> Iterator["LiveDashboard"]:
+        """Draw until the end of the `with`; the last picture stays on the screen, whole."""
+        live = Live(
+            get_renderable=self.render,
+            console=self._console,
+            refresh_per_second=_REFRESHES_PER_SECOND,
+            vertical_overflow="crop",
+        )
+        with live:
+            try:
+                yield self
+            finally:
+                with self._lock:
+                    self._board.stop()
+
+    def render(self) -> RenderableType:
+        """Return the table and the notes, as many of these as the screen has room for."""
+        with self._lock:
+            board = self._board
+            parts: list[RenderableType] = [
+                Text(f"DomainForge  {board.title}", style="bold", no_wrap=True, overflow="ellipsis"),
+                _draw_table(board, wide=self._console.width >= _WIDE_COLUMNS),
+                *_draw_now(board),
+            ]
+            room = self._console.height - len(board.lines) - len(parts) - 1
+            return Group(*parts, *self._draw_notes(room))
+
+    def _draw_notes(self, room: int) -> list[Text]:
+        notes = [Text.assemble((f"{stage}: ", "dim"), text) for stage, text in self._board.notes]
+        if self._board.finished:
+            return notes
+        taken: list[Text] = []
+        for note in reversed(notes):
+            room -= len(note.wrap(self._console, self._console.width))
+            if room < 0:
+                break
+            taken.insert(0, note)
+        return taken
+
+
+class PlainLines:
+    """One line when a stage starts, one about every ten seconds, one when it ends."""
+
+    def __init__(
+        self, board: Board, write: Callable[[str], None], clock: Clock = time.monotonic
+    ) -> None:
+        """Write lines with `write`."""
+        self._board = board
+        self._write = write
+        self._clock = clock
+        self._last = 0.0
+
+    def __call__(self, event: Event) -> None:
+        """Take in an event and write what it tells."""
+        line = self._board.apply(event)
+        kind = event["event"]
+        if kind == "run":
+            self._write(f"run {self._board.title}")
+        elif kind == "stage" and line is not None:
+            self._write_stage(line, event)
+        elif kind == "note":
+            self._write(f"  {printable(str(event['text']))}")
+        elif kind == "progress" and line is not None:
+            now = self._clock()
+            if now - self._last >= _PLAIN_SECONDS and line.done < line.total:
+                self._last = now
+                self._write(f"  {line.name}: {_describe_progress(line)}")
+
+    def _write_stage(self, line: StageLine, event: Event) -> None:
+        if line.state == "running":
+            self._last = self._clock()
+            self._write(f"{line.name}: started")
+            return
+        account = describe_account(line.account or {})
+        if line.state == "unchanged":
+            self._write(f"{line.name}: unchanged, {account}")
+            return
+        self._write(f"{line.name}: {account}, {short_time(line.seconds or 0)}")
+        for note in event.get("notes") or ():
+            self._write(f"  {printable(str(note))}")
+
+
+class JsonLines:
+    """Every event as one JSON object on a line of its own."""
+
+    def __init__(self, file: IO[str]) -> None:
+        """Write to `file`."""
+        self._file = file
+
+    def __call__(self, event: Event) -> None:
+        """Write an event."""
+        self._file.write(json.dumps(dict(event), ensure_ascii=False) + "\n")
+        self._file.flush()
+
+
+def open_dashboard(
+    console: Console, stages: Sequence[str], *, plain: bool, as_json: bool
+) -> AbstractContextManager[Callable[[Event], None]]:
+    """Choose how a run is shown, for the length of a `with`.
+
+    Args:
+        console: Where it is shown; what is no terminal gets plain lines.
+        stages: Names of the stages, in order.
+        plain: Plain lines on a terminal too.
+        as_json: JSON lines instead.
+    """
+    if as_json:
+        return contextlib.nullcontext(JsonLines(console.file))
+    board = Board(stages)
+    if plain or not console.is_terminal or console.is_dumb_terminal:
+
+        def write(line: str) -> None:
+            console.print(Text(line), soft_wrap=True)
+
+        return contextlib.nullcontext(PlainLines(board, write))
+    return LiveDashboard(board, console).show()
+
+
+def _draw_table(board: Board, *, wide: bool) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, expand=True, header_style="dim")
+    table.add_column("stage", no_wrap=True)
+    table.add_column("state", no_wrap=True, width=9)
+    table.add_column("done", justify="right", no_wrap=True)
+    table.add_column("", ratio=1, min_width=6)
+    table.add_column("rate", justify="right", no_wrap=True, min_width=6)
+    table.add_column("kept", justify="right", no_wrap=True, min_width=4)
+    table.add_column("tokens", justify="right", no_wrap=True, min_width=6)
+    if wide:
+        table.add_column("tok/s", justify="right", no_wrap=True, min_width=6)
+    table.add_column("left", justify="right", no_wrap=True, min_width=6)
+    table.add_column("time", justify="right", no_wrap=True, min_width=6)
+    for line in board.lines.values():
+        table.add_row(*_cells(line, board.seconds(line), wide=wide))
+    return table
+
+
+def _cells(line: StageLine, seconds: float | None, *, wide: bool) -> list[RenderableType]:
+    style = _STATE_STYLES.get(line.state, "")
+    running = line.state == "running"
+    units = f"{short_count(line.done)}/{short_count(line.total)}" if line.total else ""
+    bar: RenderableType = ""
+    if line.total and line.state != "waiting":
+        bar = ProgressBar(
+            total=line.total, completed=line.done, complete_style="cyan", finished_style="green"
+        )
+    kept, tokens = line.kept_share, line.tokens
+    cells: list[RenderableType] = [
+        Text(line.name, style="dim" if line.state == "waiting" else ""),
+        Text(line.state, style=style),
+        units,
+        bar,
+        f"{_short_rate(line.rate)}" if running and line.rate else "",
+        "" if kept is None else f"{kept:.0%}",
+        "" if tokens is None else short_count(tokens),
+    ]
+    if wide:
+        token_rate = line.token_rate
+        cells.append(short_count(token_rate) if running and token_rate else "")
+    left = line.left_seconds
+    cells.append("" if left is None else short_time(left))
+    cells.append("" if seconds is None else short_time(seconds))
+    return cells
+
+
+def _draw_now(board: Board) -> list[Text]:
+    """Draw the figures of the running stage that have no column, where there are any."""
+    line = board.running
+    if line is None or line.state != "running":
+        return []
+    shown = _describe_figures(line)
+    what = line.figures.get("what")
+    text = ", ".join([str(what)] if what else []) + (": " if what and shown else "") + shown
+    return [Text(f"{line.name}: {text}", style="cyan", no_wrap=True, overflow="ellipsis")] * bool(
+        text
+    )
+
+
+def _describe_figures(line: StageLine) -> str:
+    parts = []
+    for name, value in line.figures.items():
+        if name in _COLUMN_FIGURES or not isinstance(value, int | float | str):
+            continue
+        shown = f"{value:.3f}" if isinstance(value, float) else str(value)
+        parts.append(f"{name.replace('_', ' ')} {shown}")
+    return ", ".join(parts)
+
+
+def _describe_progress(line: StageLine) -> str:
+    parts = [f"{line.done:,} of {line.total:,}"]
+    if line.figures.get("what"):
+        parts.insert(0, str(line.figures["what"]))
+    if line.rate:
+        parts.append(f"{_short_rate(line.rate)}")
+    if line.kept_share is not None:
+        parts.append(f"{line.kept_share:.0%} kept")
+    if line.tokens:
+        rate = f" ({short_count(line.token_rate)}/s)" if line.token_rate else ""
+        parts.append(f"{short_count(line.tokens)} tokens{rate}")
+    figures = _describe_figures(line)
+    if figures:
+        parts.append(figures)
+    if line.left_seconds is not None:
+        parts.append(f"about {short_time(line.left_seconds)} left")
+    return ", ".join(parts)
+
+
+def _short_rate(rate: float) -> str:
+    if rate < 1:
+        return f"{rate * 60:.0f}/min"
+    return f"{rate:.1f}/s" if rate < 100 else f"{short_count(rate)}/s"
