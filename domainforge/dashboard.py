@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from domainforge.terminal import say
 from domainforge.wording import describe_account, printable, short_count, short_time
 
 Event = Mapping[str, Any]
@@ -63,6 +64,7 @@ class StageLine:
         new_phase = done < self.done or total != self.total
         if new_phase or figures.get("what", self.figures.get("what")) != self.figures.get("what"):
             self.samples.clear()
+            self.figures.clear()
         self.done, self.total = done, total
         self.figures.update(figures)
         self.samples.append((now, done, float(self.figures.get("tokens") or 0)))
@@ -118,8 +120,9 @@ class Board:
         self.lines = {name: StageLine(name) for name in stages}
         self.running: StageLine | None = None
         self.title = ""
+        self.started = clock()
         self.notes: list[tuple[str, str]] = []
-        self.finished = False
+        self._ended: float | None = None
         self._clock = clock
 
     def apply(self, event: Event) -> StageLine | None:
@@ -136,7 +139,7 @@ class Board:
         elif kind == "note":
             self._note(self.running.name if self.running else "run", event["text"])
         elif kind == "done":
-            self.finished = True
+            self._ended = self._clock()
         return self.running
 
     def stop(self) -> None:
@@ -144,7 +147,18 @@ class Board:
         if self.running is not None and self.running.state == "running":
             self.running.state = "stopped"
             self.running.seconds = self._clock() - self.running.started
-        self.finished = True
+        if self._ended is None:
+            self._ended = self._clock()
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come."""
+        return self._ended is not None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began, or that it took."""
+        return (self._clock() if self._ended is None else self._ended) - self.started
 
     def seconds(self, line: StageLine) -> float | None:
         """Return how long a stage took, or has been running."""
@@ -207,8 +221,9 @@ class LiveDashboard:
         """Return the table and the notes, as many of these as the screen has room for."""
         with self._lock:
             board = self._board
+            title = f"DomainForge  {board.title}, {short_time(board.elapsed)}"
             parts: list[RenderableType] = [
-                Text(f"DomainForge  {board.title}", style="bold", no_wrap=True, overflow="ellipsis"),
+                Text(title, style="bold", no_wrap=True, overflow="ellipsis"),
                 _draw_table(board, wide=self._console.width >= _WIDE_COLUMNS),
                 *_draw_now(board),
             ]
@@ -298,11 +313,7 @@ def open_dashboard(
         return contextlib.nullcontext(JsonLines(console.file))
     board = Board(stages)
     if plain or not console.is_terminal or console.is_dumb_terminal:
-
-        def write(line: str) -> None:
-            console.print(Text(line), soft_wrap=True)
-
-        return contextlib.nullcontext(PlainLines(board, write))
+        return contextlib.nullcontext(PlainLines(board, lambda line: say(console, line)))
     return LiveDashboard(board, console).show()
 
 
@@ -330,8 +341,10 @@ def _cells(line: StageLine, seconds: float | None, *, wide: bool) -> list[Render
     units = f"{short_count(line.done)}/{short_count(line.total)}" if line.total else ""
     bar: RenderableType = ""
     if line.total and line.state != "waiting":
+        whole = line.state in ("done", "unchanged")
+        done = line.total if whole else line.done
         bar = ProgressBar(
-            total=line.total, completed=line.done, complete_style="cyan", finished_style="green"
+            total=line.total, completed=done, complete_style="cyan", finished_style="green"
         )
     kept, tokens = line.kept_share, line.tokens
     cells: list[RenderableType] = [

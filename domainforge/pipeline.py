@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from domainforge import __version__
 from domainforge.context import Context
 from domainforge.errors import ConfigError, DataError
 from domainforge.pipeline_file import Pipeline
@@ -40,7 +41,7 @@ STAGES: tuple[Stage, ...] = (
     evaluate.STAGE,  # exam, student, base, control -> scores and a verdict
     export.STAGE,  # model folder, dataset, cards; nothing leaves the machine
 )
-LIBRARIES = ("domainforge", "torch", "transformers", "trl", "peft", "datasets", "openai")
+LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "openai")
 
 Listener = Callable[[Mapping[str, Any]], None]
 
@@ -137,7 +138,9 @@ def run_pipeline(
             run.write_record(record)
             if stage.name == "filter":
                 check_yield(run, pipeline.min_yield_share)
-        scores = _scores(run)
+        # Scores on disk belong to an earlier student where this run stopped before `evaluate`.
+        measured = any(s.stage == "evaluate" and s.manifest is not None for s in states)
+        scores = find_scores(run.path) if measured else None
         listen({"event": "done", "verdict": (scores or {}).get("verdict")})
     return RunReport(run.path, states, time.time() - started, scores)
 
@@ -172,10 +175,6 @@ def find_scores(folder: Path) -> dict[str, Any] | None:
 
     path = folder / "scores.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def _scores(run: RunFolder) -> dict[str, Any] | None:
-    return find_scores(run.path)
 
 
 def _run_stage(
@@ -249,7 +248,7 @@ def _bounds(from_stage: str | None, until_stage: str | None) -> tuple[int, int]:
 
 
 def _begin_record(record: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "domainforge": __version__}
     for name in LIBRARIES:
         try:
             versions[name] = importlib.metadata.version(name)

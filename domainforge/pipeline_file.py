@@ -29,7 +29,7 @@ KeyPath = tuple[str | int, ...]
 class Pipeline(Settings):
     """Everything that one run does. Every key has a default but `sources`."""
 
-    name: str = Field("run", pattern=r"^[\w.-]+$", description="Name of the run's folder.")
+    name: str = Field("run", pattern=r"^[\w-][\w.-]*$", description="Name of the run's folder.")
     seed: int = Field(7, ge=0, description="One seed for the whole run.")
     sources: tuple[SourceConfig, ...] = Field(min_length=1, description="Where documents are.")
     teacher: TeacherConfig = Field(
@@ -82,8 +82,10 @@ def check_pipeline(
     try:
         return Pipeline.model_validate(values)
     except ValidationError as error:
-        faults = [_describe(fault, origin, lines or {}) for fault in error.errors()]
-        raise ConfigError("\n".join(dict.fromkeys(faults))) from error
+        known = lines or {}
+        faults = sorted(_real_faults(error), key=lambda fault: _line(fault["loc"], known) or 0)
+        described = [_describe(fault, origin, known) for fault in faults]
+        raise ConfigError("\n".join(dict.fromkeys(described))) from error
 
 
 def _parse(path: Path, text: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
@@ -147,13 +149,32 @@ def _override(values: dict[str, Any], override: str) -> None:
         if not last.isdigit() or int(last) >= len(place):
             raise ConfigError(f"--set {override}: '{last}' is not a place in the list")
         place[int(last)] = value
-    else:
+    elif isinstance(place, dict):
         place[last] = value
+    else:
+        raise ConfigError(f"--set {override}: there is nothing at '{last}'")
+
+
+def _real_faults(error: ValidationError) -> list[Any]:
+    """Leave out that a list is too short where it only seems so, for its items are faulty."""
+    faults = error.errors()
+    places = [fault["loc"] for fault in faults]
+    return [
+        fault
+        for fault, place in zip(faults, places, strict=True)
+        if fault["type"] != "too_short"
+        or not any(len(other) > len(place) and other[: len(place)] == place for other in places)
+    ]
+
+
+def _line(place: KeyPath, lines: Mapping[KeyPath, int]) -> int | None:
+    """Find the line of a key, or of the nearest key above it."""
+    return next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
 
 
 def _describe(fault: Mapping[str, Any], origin: str, lines: Mapping[KeyPath, int]) -> str:
     place: KeyPath = tuple(fault["loc"])
-    line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
+    line = _line(place, lines)
     where = f"{origin}:{line}" if line else origin
     key = ".".join(map(str, place)) or "pipeline"
     if fault["type"] == "extra_forbidden":

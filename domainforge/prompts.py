@@ -16,11 +16,15 @@ from domainforge.files import shipped_folder
 from domainforge.records import text_hash
 from domainforge.stage import Settings
 
-_SECTION = re.compile(r"^<!--\s*(system|user|completion|step:\s*[\w-]+)\s*-->\s*$", re.MULTILINE)
+_SECTION = re.compile(r"^<!--\s*(system|user|completion|step:\s*[\w-]+)\s*-->[ \t]*$", re.MULTILINE)
+_FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
+_ROLES = ("system", "user", "assistant")
 _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
 )
+# What an expression in a template can raise besides Jinja's own errors: `1 / 0`, `"a" + 1` ...
+_RENDER_ERRORS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)
 
 
 class CompletionHeader(Settings):
@@ -152,7 +156,7 @@ def parse_prompt(path: Path) -> PromptFile:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise PromptError(f"{path}: can't be read as UTF-8 text ({error})") from error
-    parts = re.split(r"^---\s*$", text, maxsplit=2, flags=re.MULTILINE)
+    parts = _FENCE.split(text, maxsplit=2)
     if len(parts) != 3 or parts[0].strip():
         raise PromptError(f"{path}:1: a prompt file begins with a YAML header between two '---'")
     header = _parse_header(path, parts[1])
@@ -161,6 +165,9 @@ def parse_prompt(path: Path) -> PromptFile:
     steps, completion = _make_steps(path, sections)
     if completion is not None and header.completion is None:
         raise PromptError(f"{path}: has a completion body but no 'completion:' in its header")
+    if completion is None and header.completion is not None:
+        raise PromptError(f"{path}: has 'completion:' in its header but no '<!-- completion -->'")
+    _check_schema(path, header.reply)
     prompt = PromptFile(path.stem, path, text_hash(text), header, steps, completion)
     _check_example(prompt)
     return prompt
@@ -174,9 +181,9 @@ def render(path: Path, template: str, values: Mapping[str, Any]) -> str:
     """
     try:
         return _ENVIRONMENT.from_string(template).render(values).strip()
-    except TemplateError as error:
+    except _RENDER_ERRORS as error:
         names = ", ".join(sorted(values))
-        raise PromptError(f"{path}: {error.message}; at hand are: {names}") from error
+        raise PromptError(f"{path}: {error}; at hand are: {names}") from error
 
 
 def reply_schema(reply: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,8 +221,8 @@ def _expand(kind: Any) -> dict[str, Any]:
         return {"type": "array", "items": _expand(kind[0])}
     if isinstance(kind, dict):
         return kind if "type" in kind else reply_schema(kind)
-    if kind in _TYPES:
-        return {"type": _TYPES[str(kind)]}
+    if isinstance(kind, str) and kind in _TYPES:
+        return {"type": _TYPES[kind]}
     raise PromptError(f"reply: unknown type {kind!r}; there are {', '.join(_TYPES)} and [type]")
 
 
@@ -225,6 +232,8 @@ def _parse_header(path: Path, text: str) -> PromptHeader:
     except yaml.MarkedYAMLError as error:
         line = (error.problem_mark.line if error.problem_mark else 0) + 1
         raise PromptError(f"{path}:{line}: header is not YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise PromptError(f"{path}: header is not YAML: {error}") from error
     except ValidationError as error:
         faults = [
             f"{path}: header: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
@@ -237,13 +246,21 @@ def _split_sections(path: Path, body: str, offset: int) -> list[tuple[str, str]]
     found = list(_SECTION.finditer(body))
     if not found:
         raise PromptError(f"{path}:{offset + 1}: the body needs '<!-- user -->' before its text")
+    before = body[: found[0].start()]
+    if before.strip():
+        line = offset + before[: -len(before.lstrip())].count("\n") + 1
+        raise PromptError(
+            f"{path}:{line}: this text stands in no section; put '<!-- user -->' above"
+        )
     sections = []
     for match, after in zip(found, [*found[1:], None], strict=True):
-        text = body[match.end() : after.start() if after else len(body)].strip("\n")
+        raw = body[match.end() : after.start() if after else len(body)]
+        text = raw.strip("\n")
         try:
             _ENVIRONMENT.parse(text)
         except TemplateSyntaxError as error:
-            line = offset + body.count("\n", 0, match.end()) + error.lineno + 1
+            start = match.end() + len(raw) - len(raw.lstrip("\n"))
+            line = offset + body.count("\n", 0, start) + error.lineno
             raise PromptError(f"{path}:{line}: {error.message}") from error
         sections.append((match[1].replace(" ", ""), text))
     return sections
@@ -270,20 +287,50 @@ def _make_steps(
     return tuple(steps), completion
 
 
+def _check_schema(path: Path, reply: Mapping[str, Any]) -> None:
+    from jsonschema import SchemaError
+    from jsonschema.validators import validator_for
+
+    try:
+        schema = reply_schema(reply)
+        validator_for(schema).check_schema(schema)
+    except PromptError as error:
+        raise PromptError(f"{path}: {error}") from error
+    except SchemaError as error:
+        raise PromptError(f"{path}: reply is no JSON Schema: {error.message}") from error
+
+
 def _check_example(prompt: PromptFile) -> None:
-    shape = prompt.header.example
-    kind = shape.get("kind")
-    if kind == "text" and isinstance(shape.get("text"), str):
-        return
-    messages = shape.get("messages")
-    good = kind == "chat" and isinstance(messages, list) and bool(messages)
-    if not good or not all(isinstance(m, dict) and len(m) == 1 for m in messages or []):
+    templates = _example_templates(prompt.header.example)
+    if not templates:
         raise PromptError(
             f"{prompt.path}: example must be {{kind: text, text: ...}} or "
-            "{kind: chat, messages: [{user: ...}, {assistant: ...}]}"
+            "{kind: chat, messages: [{user: ...}, {assistant: ...}]}, and nothing more"
         )
-    known = set(prompt.schema.get("properties", {}))
     completion = prompt.header.completion
-    if completion and not known <= {*completion.fields, *completion.set}:
-        missing = ", ".join(sorted(known - {*completion.fields, *completion.set}))
-        raise PromptError(f"{prompt.path}: completion gives no value for: {missing}")
+    if completion:
+        templates += completion.set.values()
+        missing = set(prompt.schema["properties"]) - {*completion.fields, *completion.set}
+        if missing:
+            names = ", ".join(sorted(missing))
+            raise PromptError(f"{prompt.path}: completion gives no value for: {names}")
+    for template in templates:
+        try:
+            _ENVIRONMENT.parse(template)
+        except TemplateSyntaxError as error:
+            raise PromptError(f"{prompt.path}: header: {error.message} in {template!r}") from error
+
+
+def _example_templates(shape: Mapping[str, Any]) -> list[str]:
+    """Return the templates of `example`; none where its shape is wrong."""
+    match dict(shape):
+        case {"kind": "text", "text": str(text), **rest} if not rest:
+            return [text]
+        case {"kind": "chat", "messages": [*messages], **rest} if not rest:
+            pairs = [[*m.items()] if isinstance(m, dict) else [] for m in messages]
+            good = all(
+                len(pair) == 1 and pair[0][0] in _ROLES and isinstance(pair[0][1], str)
+                for pair in pairs
+            )
+            return [pair[0][1] for pair in pairs] if good else []
+    return []

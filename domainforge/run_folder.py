@@ -168,18 +168,19 @@ class RunFolder:
         marker = folder / ".fingerprint"
         with storage_errors(folder):
             same = resumable and marker.exists() and marker.read_text() == fingerprint
-            if folder.exists() and not same:
-                shutil.rmtree(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            marker.write_text(fingerprint)
+            if not same:
+                # The mark goes first and comes last: a kill in between must not leave a half
+                # removed folder that looks like one to go on with.
+                marker.unlink(missing_ok=True)
+                if folder.exists():
+                    shutil.rmtree(folder)
+                folder.mkdir(parents=True)
+                write_atomic(marker, fingerprint)
         return Output(folder)
 
     def finish(self, writes: str, output: Output, manifest: Mapping[str, Any]) -> Manifest:
         """Turn an unfinished folder into the stage's folder; the old one goes only then."""
-        folder = self.stage_folder(writes)
-        old = self.path / f".{writes}.old"
-        with storage_errors(folder):
-            (output.folder / ".fingerprint").unlink(missing_ok=True)
+        with storage_errors(output.folder):
             whole = {
                 **manifest,
                 "content_hash": folder_hash(output),
@@ -187,24 +188,33 @@ class RunFolder:
             }
             write_atomic(output.folder / MANIFEST, json.dumps(whole, indent=2) + "\n")
             _sync_directory(output.folder)
-            if old.exists():
-                shutil.rmtree(old)
-            if folder.exists():
-                folder.rename(old)
-            output.folder.rename(folder)
-            _sync_directory(self.path)
-            if old.exists():
-                shutil.rmtree(old)
+            self._put_in_place(writes)
         return Manifest(**whole)
 
     def recover(self, writes: str) -> None:
-        """Put a stage folder back that a kill caught between two renames."""
+        """Finish what a kill interrupted after a stage was whole, or put its old folder back."""
+        folder, old = self.stage_folder(writes), self.path / f".{writes}.old"
+        with storage_errors(folder):
+            if read_manifest(self.path / f".{writes}.unfinished") is not None:
+                self._put_in_place(writes)
+            elif old.exists() and folder.exists():
+                (folder / ".fingerprint").unlink(missing_ok=True)
+                shutil.rmtree(old)
+            elif old.exists():
+                old.rename(folder)
+
+    def _put_in_place(self, writes: str) -> None:
+        """Swap a whole unfinished folder in; at every moment one of the three names is whole."""
         folder, old = self.stage_folder(writes), self.path / f".{writes}.old"
         if old.exists():
-            if folder.exists():
-                shutil.rmtree(old)
-            else:
-                old.rename(folder)
+            shutil.rmtree(old)
+        if folder.exists():
+            folder.rename(old)
+        (self.path / f".{writes}.unfinished").rename(folder)
+        _sync_directory(self.path)
+        (folder / ".fingerprint").unlink(missing_ok=True)
+        if old.exists():
+            shutil.rmtree(old)
 
 
 def folder_hash(output: Output) -> str:
@@ -216,7 +226,10 @@ def folder_hash(output: Output) -> str:
     files = {
         str(path.relative_to(output.folder)): file_hash(path)
         for path in sorted(output.folder.rglob("*"))
-        if path.is_file() and "checkpoints" not in path.parts and path.name != MANIFEST
+        if path.is_file()
+        and "checkpoints" not in path.relative_to(output.folder).parts
+        and path.name != MANIFEST
+        and not path.name.startswith(".")
     }
     return text_hash(canonical_json(files))
 
@@ -247,11 +260,15 @@ def write_atomic(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
+        try:
+            with temporary.open("w", encoding="utf-8") as handle:
+                handle.write(text)
+                handle.flush()
+                os.fsync(handle.fileno())
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 @contextlib.contextmanager

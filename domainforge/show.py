@@ -10,8 +10,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from domainforge.errors import ConfigError, DataError
+from domainforge.errors import ConfigError, DataError, StorageError
 from domainforge.pipeline import STAGES
+from domainforge.pipeline_file import Pipeline, check_pipeline
 from domainforge.run_folder import RunFolder, read_manifest
 from domainforge.stage import Stage
 
@@ -81,6 +82,19 @@ def find_run(project: Path, name: str) -> RunFolder:
         )
     run.read_record()
     return run
+
+
+def pipeline_of(run: RunFolder) -> Pipeline:
+    """Return the pipeline that a run was made with, as run.json has it.
+
+    Raises:
+        StorageError: run.json doesn't hold one.
+        ConfigError: It holds keys of another version.
+    """
+    values = run.read_record().get("pipeline")
+    if not isinstance(values, dict):
+        raise StorageError(f"{run.record_path}: holds no pipeline; run it again")
+    return check_pipeline(values, str(run.record_path))
 
 
 def list_places(run: RunFolder) -> list[Place]:

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,18 @@ class Trace:
     def dropped_by(self) -> str | None:
         """The stage that left the row out; None while it is kept."""
         return self.way[-1].stage if self.way[-1].left_out else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {
+            "row": self.row,
+            "way": [{"stage": place.stage, "table": place.label} for place in self.way],
+            "dropped_by": self.dropped_by,
+            "prompt": self.prompt and {**asdict(self.prompt), "path": str(self.prompt.path)},
+            "exchanges": [asdict(exchange) for exchange in self.exchanges],
+            "chunk": self.chunk,
+            "document": self.document,
+        }
 
 
 def trace_row(run: RunFolder, row_id: str, project: Path) -> Trace:

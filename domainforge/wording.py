@@ -6,9 +6,7 @@ from typing import Any
 
 # Control characters, and those that turn the direction of writing: a document or a teacher must
 # not be able to move the cursor, change the title or rewrite what is shown.
-_UNPRINTABLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
-)
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(text: str) -> str:

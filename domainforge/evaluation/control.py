@@ -21,9 +21,9 @@ def load_control(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any
     Raises:
         ConfigError: Neither is there, or a line is not a row; says how to make one.
     """
-    if (folder / "splits" / "train").is_dir():
-        from domainforge.run_folder import read_table
+    from domainforge.run_folder import read_manifest, read_table
 
+    if read_manifest(folder / "splits") is not None:
         splits = folder / "splits"
         return read_table(splits, "train").to_pylist(), read_table(splits, "validation").to_pylist()
     path = folder / ROWS
@@ -35,9 +35,10 @@ def load_control(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any
         )
     train: list[dict[str, Any]] = []
     validation: list[dict[str, Any]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        row = _parse_row(path, number, line)
-        (validation if row["split"] == "validation" else train).append(row)
+    for number, line in enumerate(_read_lines(path), 1):
+        if line.strip():
+            row = _parse_row(path, number, line)
+            (validation if row["split"] == "validation" else train).append(row)
     if not train:
         raise ConfigError(f"{path}: has no row with split 'train'")
     return train, validation
@@ -45,12 +46,20 @@ def load_control(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any
 
 def control_hash(folder: Path) -> str:
     """Hash of what `load_control` reads, for fingerprints."""
-    if (folder / ROWS).exists():
-        return file_hash(folder / ROWS)
     from domainforge.run_folder import read_manifest
 
     manifest = read_manifest(folder / "splits")
-    return manifest.content_hash if manifest else "none"
+    if manifest is not None:
+        return manifest.content_hash
+    return file_hash(folder / ROWS) if (folder / ROWS).exists() else "none"
+
+
+def _read_lines(path: Path) -> list[str]:
+    try:
+        # Not splitlines(): JSON strings may hold the other line separators that it splits at.
+        return path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from error
 
 
 def _parse_row(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -61,7 +70,27 @@ def _parse_row(path: Path, number: int, line: str) -> dict[str, Any]:
         raise ConfigError(f"{where}: not JSON: {error}") from error
     if not isinstance(row, Mapping) or row.get("kind") not in {"chat", "text"}:
         raise ConfigError(f"{where}: a row needs kind 'chat' or 'text'")
-    content = row.get("messages") if row["kind"] == "chat" else row.get("text")
-    if not content:
-        raise ConfigError(f"{where}: a {row['kind']} row without content")
+    if row.get("split", "train") not in {"train", "validation"}:
+        raise ConfigError(f"{where}: split must be 'train' or 'validation', not {row['split']!r}")
+    fits = _is_chat(row.get("messages")) if row["kind"] == "chat" else _is_text(row.get("text"))
+    if not fits:
+        wanted = "messages, each with role and content" if row["kind"] == "chat" else "text"
+        raise ConfigError(f"{where}: a {row['kind']} row needs {wanted}")
     return {"id": f"{path.name}:{number}", "split": "train", "messages": None, "text": None, **row}
+
+
+def _is_chat(value: Any) -> bool:
+    return (
+        bool(value)
+        and isinstance(value, list)
+        and all(
+            isinstance(message, Mapping)
+            and message.get("role") in {"system", "user", "assistant"}
+            and _is_text(message.get("content"))
+            for message in value
+        )
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)

@@ -91,6 +91,7 @@ def generate_answers(
                 return_tensors="pt",
                 padding=True,
                 add_special_tokens=False,
+                return_token_type_ids=False,
             ).to(model.device)
             with torch.inference_mode():
                 made = model.generate(

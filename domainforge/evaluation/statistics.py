@@ -50,12 +50,17 @@ def paired_interval(
     if count < MIN_QUESTIONS:
         return Interval(mean, None, None, count, len(groups))
     rng = np.random.default_rng(seed)
-    values = [np.asarray(groups[name]) for name in sorted(groups)]
-    means = np.empty(resamples)
-    for index in range(resamples):
-        # With one document there is nothing to resample on the outer level.
-        chosen = rng.integers(0, len(values), len(values)) if len(values) > 1 else [0]
-        drawn = [v[rng.integers(0, len(v), len(v))] for v in (values[c] for c in chosen)]
-        means[index] = np.concatenate(drawn).mean()
-    low, high = np.quantile(means, [0.025, 0.975])
+    names = sorted(groups)
+    sizes = np.asarray([len(groups[name]) for name in names])
+    values = np.zeros((len(names), sizes.max()))
+    for place, name in enumerate(names):
+        values[place, : sizes[place]] = groups[name]
+    totals, counts = np.zeros(resamples), np.zeros(resamples)
+    for _ in names:  # one document of every resample at a time; with one there is but one choice
+        chosen = rng.integers(0, len(names), resamples)
+        size = sizes[chosen, None]
+        drawn = values[chosen[:, None], rng.integers(0, size, (resamples, sizes.max()))]
+        totals += np.where(np.arange(sizes.max()) < size, drawn, 0.0).sum(axis=1)
+        counts += size[:, 0]
+    low, high = np.quantile(totals / counts, [0.025, 0.975])
     return Interval(mean, float(low), float(high), count, len(groups))

@@ -105,8 +105,10 @@ def decide(metrics: Sequence[Metric], min_gain: float) -> tuple[Word, str]:
         )
     if min(likelihood.low, contrast.low) > min_gain:
         word = "gained"
-    elif (contrast.high or 0) < -min_gain or (likelihood.high or 0) < -min_gain:
+    elif (contrast.high or 0) < -min_gain:
         word = "lost"
+    elif (likelihood.high or 0) < -min_gain and contrast.low <= min_gain:
+        word = "lost"  # less likely and no further from wrong ones; else only the style changed
     return word, _sentence(word, line, likelihood, contrast, metrics)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from domainforge.generation.units import Form, Unit, asks_completion, template_values
 from domainforge.prompts import PromptFile, build_messages, render
-from domainforge.records import Example
+from domainforge.records import Example, canonical_json
 from domainforge.teacher.request import Reply
 
 
@@ -95,9 +95,13 @@ def _parse_json(prompt: PromptFile, text: str) -> Parsed:
     body = re.sub(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", r"\1", text, flags=re.DOTALL)
     try:
         value = json.loads(body)
+        # Half of an escaped emoji is valid JSON, but no file could hold it.
+        canonical_json(value).encode()
         jsonschema.validate(value, prompt.schema)
     except json.JSONDecodeError as error:
         return Parsed({}, f"not JSON: {error.msg} at character {error.pos}")
+    except (RecursionError, UnicodeEncodeError) as error:
+        return Parsed({}, f"not usable: {type(error).__name__}")
     except jsonschema.ValidationError as error:
         place = ".".join(map(str, error.absolute_path)) or "the reply"
         return Parsed({}, f"{place}: {error.message}")

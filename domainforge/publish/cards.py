@@ -21,7 +21,7 @@ class Facts:
     Attributes:
         name: Of the run.
         base: Hub id or folder name of the base model (never a private path).
-        teacher: Identity of the teacher, or empty.
+        teacher: Its model (never a private address or path).
         prompts: Prompt name and hash, by task.
         rows: Rows of each split and kind.
         documents: How many, and how many were held out.
@@ -45,13 +45,20 @@ class Facts:
     versions: Mapping[str, str]
 
 
-def base_name(student: str) -> str:
+def base_name(student: str, project: Path) -> str:
     """Name the base model in public: a Hub id stays, a folder gives its last part only."""
     if student == "embedded":
         return EMBEDDED_BASE
-    path = Path(student)
-    is_folder = path.is_absolute() or student.startswith((".", "~")) or path.is_dir()
-    return path.name if is_folder else student
+    folder = (project / Path(student).expanduser()).resolve()
+    return folder.name if folder.is_dir() or student.count("/") != 1 else student
+
+
+def teacher_name(identity: str) -> str:
+    """Name the teacher in public: its model, without the address or the folder it lies in."""
+    _, endpoint, model = identity.rpartition("|")
+    if not endpoint:
+        return f"{EMBEDDED_BASE} ({identity[:23]})"
+    return Path(model).name if model.startswith(("/", ".", "~")) else model
 
 
 def model_card(facts: Facts) -> str:

@@ -63,9 +63,9 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output, context: Context) -
     extra = {"questions": _answers(items, lines), "slices": _count_slices(items)}
     scores = as_scores(word, sentence, metrics, perplexity, extra)
     write_atomic(out.folder / SCORES, json.dumps(scores, indent=2, ensure_ascii=False) + "\n")
-    shutil.rmtree(out.folder / "work", ignore_errors=True)
     if items:
         out.write(pa.Table.from_pylist(_rows(items, lines)), "questions")
+    shutil.rmtree(out.folder / "work", ignore_errors=True)
     account = Account("questions", len(items), len(items))
     notes = _notes(config, items)
     return StageResult(account, notes, {"verdict": word, "sentence": sentence})

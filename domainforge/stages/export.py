@@ -6,8 +6,9 @@ from collections import Counter
 from importlib.metadata import version
 from typing import Any
 
+from domainforge import __version__
 from domainforge.context import Context
-from domainforge.publish.cards import Facts, base_name, dataset_card, model_card
+from domainforge.publish.cards import Facts, base_name, dataset_card, model_card, teacher_name
 from domainforge.publish.folders import SPLITS, copy_model, write_datasets
 from domainforge.run_folder import Inputs, Output, storage_errors, write_atomic
 from domainforge.stage import Account, Settings, Stage, StageResult
@@ -45,11 +46,12 @@ def _facts(inputs: Inputs, context: Context, splits: dict[str, Any]) -> Facts:
                 prompts[row["prompt"]] = row["prompt_hash"][:16]
     train = inputs.manifest("train").figures
     scores = json.loads((inputs.folder("evaluate") / "scores.json").read_text(encoding="utf-8"))
-    libraries = ("domainforge", "torch", "transformers", "trl")
+    # A checkout that was never installed has no metadata of its own.
+    versions = {"python": platform.python_version(), "domainforge": __version__}
     return Facts(
         name=inputs.folder("train").parent.name,
-        base=base_name(context.student),
-        teacher=str(inputs.manifest("generate").figures["teacher"]),
+        base=base_name(context.student, context.project),
+        teacher=teacher_name(str(inputs.manifest("generate").figures["teacher"])),
         prompts=prompts,
         rows=dict(sorted(rows.items())),
         documents={
@@ -60,7 +62,7 @@ def _facts(inputs: Inputs, context: Context, splits: dict[str, Any]) -> Facts:
         figures=train,
         scores=scores,
         hashes={name: inputs.manifest(name).content_hash for name in _READS},
-        versions={"python": platform.python_version()} | {n: version(n) for n in libraries},
+        versions=versions | {name: version(name) for name in ("torch", "transformers", "trl")},
     )
 
 

@@ -40,7 +40,7 @@ def run(config: TrainConfig, inputs: Inputs, out: Output, context: Context) -> S
         notes.append("no validation rows: the last checkpoint was kept, unchecked")
     account = Account("steps", plan.steps, outcome.steps, not_reached=plan.steps - outcome.steps)
     figures = {
-        "tokens": plan.total_tokens,
+        "tokens": outcome.tokens,
         "tokens_per_epoch": plan.tokens_per_epoch,
         "trained_tokens_per_epoch": plan.trained_per_epoch,
         "text_rows_per_epoch": plan.text_rows,

@@ -54,5 +54,5 @@ class TrainConfig(Settings):
         True, description="Keep the checkpoint with the best validation loss, not the last."
     )
     threads: int | None = transport_field(
-        None, "CPU threads; none: as many as there are cores.", ge=1
+        None, "CPU threads; none: OMP_NUM_THREADS, or as many as there are cores.", ge=1
     )

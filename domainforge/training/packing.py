@@ -1,6 +1,8 @@
 """Packing rows into sequences of one length, without letting them see each other."""
 
-import heapq
+import bisect
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,43 +10,41 @@ from domainforge.training.render import IGNORED, Rendered
 
 
 def cut_long(rows: Sequence[Rendered], max_tokens: int) -> list[Rendered]:
-    """Cut rows that are longer than a sequence into pieces, so that no token is lost.
+    """Cut rows that are longer than a sequence into pieces of like length; no token is lost.
 
-    A piece without a trained token is left out: it would cost time and teach nothing.
+    Of like length, because a last piece of one token has nothing to predict: alone in a sequence
+    it would make the loss 0 / 0. A piece without a trained token is left out: it would cost time
+    and teach nothing.
     """
     pieces: list[Rendered] = []
     for row in rows:
-        for start in range(0, len(row.input_ids), max_tokens):
-            labels = row.labels[start : start + max_tokens]
-            if any(label != IGNORED for label in labels):
-                piece = row.input_ids[start : start + max_tokens]
-                pieces.append(Rendered(row.id, piece, labels))
-    return pieces
+        length = len(row.input_ids)
+        count = math.ceil(length / max_tokens)
+        bounds = [length * index // count for index in range(count + 1)]
+        for start, end in itertools.pairwise(bounds):
+            pieces.append(Rendered(row.id, row.input_ids[start:end], row.labels[start:end]))
+    return [piece for piece in pieces if piece.trained_tokens]
 
 
 def pack_rows(rows: Sequence[Rendered], max_tokens: int) -> list[list[Rendered]]:
     """Put rows into as few sequences as best-fit decreasing finds.
 
-    Best-fit decreasing as in "Fewer Truncations Improve Language Modeling" (arXiv 2404.10830),
-    with a heap of bins by free room; rows must not be longer than `max_tokens`.
+    Best-fit decreasing as in "Fewer Truncations Improve Language Modeling" (arXiv 2404.10830);
+    rows must not be longer than `max_tokens`.
     """
     order = sorted(range(len(rows)), key=lambda i: (-len(rows[i].input_ids), i))
     bins: list[list[Rendered]] = []
-    room: list[tuple[int, int]] = []  # (free tokens, bin), the fullest that fits is taken
+    room: list[tuple[int, int]] = []  # (free tokens, bin), sorted; the fullest that fits is taken
     for index in order:
         row, length = rows[index], len(rows[index].input_ids)
-        fitting = [entry for entry in room if entry[0] >= length]
-        if fitting:
-            best = min(fitting)
-            room.remove(best)
-            bins[best[1]].append(row)
-            heapq.heappush(room, (best[0] - length, best[1]))
+        place = bisect.bisect_left(room, (length, -1))
+        if place < len(room):
+            free, chosen = room.pop(place)
+            bins[chosen].append(row)
         else:
+            free, chosen = max_tokens, len(bins)
             bins.append([row])
-            heapq.heappush(room, (max_tokens - length, len(bins) - 1))
-        if len(room) > 512:  # bins this full take nothing more worth a search
-            room = sorted(room)[-256:]
-            heapq.heapify(room)
+        bisect.insort(room, (free - length, chosen))
     return bins
 
 

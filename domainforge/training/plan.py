@@ -69,22 +69,25 @@ def plan_training(
     untrainable = tuple(r.id for r in rendered if not r.trained_tokens)
     texts = _kind(rows, rendered, "text")
     chats = _kind(rows, rendered, "chat")
-    mixed_texts = _repeat(texts, config.mixture.documents, seed)
-    mixed_chats = _repeat(chats, config.mixture.examples, seed)
-    mixed = mixed_texts + mixed_chats
-    if not mixed:
+    mixed = [
+        *_repeat(texts, config.mixture.documents, seed),
+        *_repeat(chats, config.mixture.examples, seed),
+    ]
+    if max_tokens is not None:
+        mixed = fit_tokens(mixed, max_tokens, seed)
+    bins = pack_rows(cut_long(mixed, config.sequence_tokens), config.sequence_tokens)
+    if not bins:
         raise TrainingError(
             "no row has a token to train on; look at `domainforge show RUN train`, and at "
             "train.mixture (a kind with weight 0 is left out)"
         )
-    if max_tokens is not None:
-        mixed = fit_tokens(mixed, max_tokens, seed)
-    bins = pack_rows(cut_long(mixed, config.sequence_tokens), config.sequence_tokens)
+    is_text = {id(row) for row in texts}
+    text_rows = sum(id(row) in is_text for row in mixed)
     per_step = min(config.sequences_per_step, len(bins))
     steps_per_epoch = math.ceil(len(bins) / per_step)
     plan = Plan(
-        text_rows=len(mixed_texts),
-        chat_rows=len(mixed_chats),
+        text_rows=text_rows,
+        chat_rows=len(mixed) - text_rows,
         sequences=len(bins),
         sequences_per_step=per_step,
         steps=math.ceil(steps_per_epoch * config.epochs),

@@ -23,8 +23,8 @@ class Rendered:
 
     @property
     def trained_tokens(self) -> int:
-        """Tokens that the loss counts."""
-        return sum(label != IGNORED for label in self.labels)
+        """Tokens that the loss counts; the first of a row is never predicted."""
+        return sum(label != IGNORED for label in self.labels[1:])
 
 
 def render_row(row: Mapping[str, Any], tokenizer: Any) -> Rendered:
@@ -40,17 +40,19 @@ def render_chat(id: str, messages: Sequence[Mapping[str, str]], tokenizer: Any) 
     """Render a conversation; the loss counts the assistant's turns and the end of each.
 
     A turn begins where the ids of the conversation leave those of the prompt before it, so no
-    `{% generation %}` marks are needed (most templates lack them).
+    `{% generation %}` marks are needed (most templates lack them). A turn that answers nothing,
+    at the very beginning, is not trained.
     """
     messages = [{"role": m["role"], "content": m["content"]} for m in messages]
     ids = tokenize(chat_text(messages, tokenizer), tokenizer)
     labels = [IGNORED] * len(ids)
     for index, message in enumerate(messages):
-        if message["role"] != "assistant":
+        if message["role"] != "assistant" or not index:
             continue
         prompt = tokenize(prompt_text(messages[:index], tokenizer), tokenizer)
         until = tokenize(chat_text(messages[: index + 1], tokenizer), tokenizer)
         start, end = common_prefix(prompt, ids), common_prefix(until, ids)
+        end = start + _until_end_token(ids[start:end], tokenizer)
         labels[start:end] = ids[start:end]
     return Rendered(id, ids, labels)
 
@@ -59,8 +61,7 @@ def chat_text(messages: Sequence[Mapping[str, str]], tokenizer: Any) -> str:
     """Return a conversation in the student's template, or in a plain one where it has none."""
     if tokenizer.chat_template:
         return str(tokenizer.apply_chat_template(messages, tokenize=False))
-    lines = [f"{_LABELS[m['role']]}{m['content']}" for m in messages]
-    return "\n".join(lines) + str(tokenizer.eos_token)
+    return "\n".join(_plain_line(message, tokenizer) for message in messages)
 
 
 def prompt_text(messages: Sequence[Mapping[str, str]], tokenizer: Any) -> str:
@@ -69,7 +70,7 @@ def prompt_text(messages: Sequence[Mapping[str, str]], tokenizer: Any) -> str:
         return str(
             tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         )
-    lines = [f"{_LABELS[m['role']]}{m['content']}" for m in messages]
+    lines = [_plain_line(message, tokenizer) for message in messages]
     return "\n".join([*lines, _LABELS["assistant"].rstrip()])
 
 
@@ -84,6 +85,22 @@ def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
         if a != b:
             return index
     return min(len(left), len(right))
+
+
+def _plain_line(message: Mapping[str, str], tokenizer: Any) -> str:
+    end = tokenizer.eos_token if message["role"] == "assistant" else ""
+    return f"{_LABELS[message['role']]}{message['content']}{end}"
+
+
+def _until_end_token(turn: Sequence[int], tokenizer: Any) -> int:
+    """Length of a turn without what a template puts after its end token (a line break)."""
+    for length in range(len(turn), 0, -1):
+        text = tokenizer.decode(turn[length - 1 : length], skip_special_tokens=True)
+        if not text:
+            return length
+        if text.strip():
+            break
+    return len(turn)
 
 
 _LABELS = {"system": "", "user": "Question: ", "assistant": "Answer: "}

@@ -29,6 +29,7 @@ class TrainOutcome:
         steps: Optimiser steps that were made.
         resumed_step: The checkpoint it went on from; 0 for a fresh start.
         best_step: The checkpoint that was kept.
+        tokens: Through the model in all steps that were made.
         curve: (step, training loss or None, validation loss or None), in order.
         seconds: Wall time in the trainer, since the last start.
         tokens_per_second: Tokens through the model per second of that time.
@@ -38,6 +39,7 @@ class TrainOutcome:
     steps: int
     resumed_step: int
     best_step: int
+    tokens: int
     curve: Sequence[Mapping[str, float | None]]
     seconds: float
     tokens_per_second: float
@@ -99,15 +101,16 @@ def train_student(
     best = state.best_model_checkpoint
     best_step = int(best.rpartition("-")[2]) if best and config.keep_best else state.global_step
     _save(trainer, tokenizer, out)
-    share = (state.global_step - resumed) / max(state.global_step, 1)
+    made = plan.total_tokens * (state.global_step - resumed) / plan.steps
     return TrainOutcome(
         plan=plan,
         steps=state.global_step,
         resumed_step=resumed,
         best_step=best_step,
+        tokens=round(plan.total_tokens * state.global_step / plan.steps),
         curve=_curve(state.log_history),
         seconds=round(seconds, 1),
-        tokens_per_second=round(plan.total_tokens * share / seconds, 1) if seconds else 0.0,
+        tokens_per_second=round(made / seconds, 1) if seconds else 0.0,
     )
 
 
@@ -150,7 +153,8 @@ def _make_trainer(
     from transformers import EarlyStoppingCallback
     from trl import SFTConfig, SFTTrainer
 
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    if config.threads or "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(config.threads or os.cpu_count() or 1)
     checked = validation is not None
     on_cpu = choose_device() == "cpu"
     arguments = SFTConfig(
@@ -234,19 +238,24 @@ def _cpu_has_bfloat16() -> bool:
 def _report_to(
     trainer: Any, progress: Callable[[int, int, Mapping[str, Any]], None], plan: Plan
 ) -> None:
-    from transformers import TrainerCallback
+    from transformers import PrinterCallback, TrainerCallback
 
     class Report(TrainerCallback):  # type: ignore[misc]
-        """Hands steps and losses on as events."""
+        """Hands steps and losses on as events, and has the last step checked too."""
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
             numbers = {k: v for k, v in (logs or {}).items() if k in {"loss", "eval_loss"}}
             progress(state.global_step, state.max_steps, numbers)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            tokens = int(plan.tokens_per_epoch * plan.epochs * state.global_step / state.max_steps)
+            tokens = int(plan.total_tokens * state.global_step / state.max_steps)
             progress(state.global_step, state.max_steps, {"tokens": tokens})
+            if state.global_step >= state.max_steps:
+                # The Trainer saves its last step but checks only every so many; unchecked, the
+                # last steps could never be the best.
+                control.should_evaluate = args.eval_strategy != "no"
 
+    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Report())
 
 

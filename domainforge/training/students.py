@@ -39,10 +39,10 @@ def find_student(name: str, project: Path, say: Callable[[str], None]) -> Path:
     """
     if name == EMBEDDED:
         return _dequantise_embedded(say)
-    for path in (Path(name).expanduser(), project / name):
-        if (path / "config.json").exists():
-            return path
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+    path = project / Path(name).expanduser()
+    if (path / "config.json").exists():
+        return path
+    if path.is_dir() or name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise TrainingError(
             f"train.student: {name!r} is neither 'embedded', nor a folder with a config.json, "
             "nor a Hub id such as HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -100,13 +100,14 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def load_model(folder: Path, *, device: str | None = None) -> Any:
-    """Load a causal language model in float32 (bfloat16 on a GPU that has it).
+    """Load a causal language model in float32, on the GPU where there is one.
 
     Raises:
         TrainingError: The folder doesn't hold one, or its weights aren't safetensors.
     """
     prepare_runtime()
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
     if not list(folder.glob("*.safetensors")):
@@ -116,7 +117,7 @@ def load_model(folder: Path, *, device: str | None = None) -> Any:
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise TrainingError(
             f"{folder}: can't be loaded as a causal language model: {error}"
         ) from error
@@ -176,13 +177,13 @@ def _move_into_place(folder: Path, target: Path) -> None:
 
 def _download(name: str, say: Callable[[str], None]) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     say(f"Fetching {name} from the Hub (only what is not in the cache) ...")
     wanted = ["*.json", "*.safetensors", "*.jinja", "tokenizer.model", "*.txt"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise TrainingError(
             f"train.student: {name!r} can't be had from the Hub ({reason}); check the name and the "

@@ -1,0 +1,133 @@
+"""Commands that look things over before a run: prompts, teachers, what is installed."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from domainforge.terminal import make_console, say, write_json
+
+if TYPE_CHECKING:
+    from domainforge.pipeline_file import Pipeline
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY.PATH=VALUE", help="Change a key of the pipeline; repeatable."
+    ),
+]
+
+prompts_app = typer.Typer(no_args_is_help=True, help="List, show and check prompt files.")
+teacher_app = typer.Typer(no_args_is_help=True, help="Look a teacher over.")
+setup_app = typer.Typer(no_args_is_help=True, help="Install what some parts need.")
+
+
+def load_checked(pipeline: str, overrides: list[str] | None) -> "Pipeline":
+    """Load a pipeline file: the project's own, or the shipped one of that name."""
+    from domainforge.files import find_file
+    from domainforge.pipeline_file import load_pipeline
+
+    return load_pipeline(find_file(pipeline, Path.cwd()), overrides or ())
+
+
+@prompts_app.command("list")
+def prompts_list() -> None:
+    """List the prompts that there are: the project's own and the shipped ones."""
+    from domainforge.prompts import load_prompt, prompt_names
+
+    project = Path.cwd()
+    console = make_console()
+    for name in sorted(prompt_names(project)):
+        prompt = load_prompt(name, project)
+        where = "yours" if prompt.path.is_relative_to(project / "prompts") else "shipped"
+        say(console, f"{name:<12} {where:<8} {prompt.header.purpose}")
+
+
+@prompts_app.command("show")
+def prompts_show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a prompt.")],
+) -> None:
+    """Write a prompt file as it is, so that `> prompts/NAME.md` makes a copy of your own."""
+    from domainforge.prompts import load_prompt
+
+    sys.stdout.write(load_prompt(name, Path.cwd()).path.read_text(encoding="utf-8"))
+
+
+@prompts_app.command("check")
+def prompts_check(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A name or a file; left out, all prompts.")
+    ] = None,
+) -> None:
+    """Render a prompt on a sample passage; without a name, check all of them."""
+    from domainforge.errors import PromptError
+    from domainforge.prompt_check import try_prompt
+    from domainforge.prompts import load_prompt, prompt_names
+
+    console = make_console()
+    if name is not None:
+        prompt = load_prompt(name, Path.cwd())
+        for sample in try_prompt(prompt):
+            say(console, f"--- {sample.title}", style="bold")
+            say(console, sample.text)
+        say(console, f"{prompt.path}: good", style="green")
+        return
+    faults = []
+    for each in sorted(prompt_names(Path.cwd())):
+        try:
+            try_prompt(load_prompt(each, Path.cwd()))
+            say(console, f"{each}: good")
+        except PromptError as error:
+            faults.append(str(error))
+    if faults:
+        raise PromptError("\n".join(faults))
+
+
+@teacher_app.command("check")
+def teacher_check(
+    pipeline: Annotated[
+        str | None,
+        typer.Argument(metavar="PIPELINE", help="Check the teacher of this pipeline file."),
+    ] = None,
+    overrides: Overrides = None,
+    base_url: Annotated[str | None, typer.Option(help="Check this endpoint instead.")] = None,
+    model: Annotated[str | None, typer.Option(help="Name of its model.")] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="Environment variable that holds its key.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
+) -> None:
+    """Is it reachable, which model, does it hold to a JSON schema, how fast is it?"""
+    from dataclasses import asdict
+
+    from domainforge.errors import TeacherError
+    from domainforge.teacher.session import check_teacher
+    from domainforge.views import print_teacher
+    from domainforge.wizard import make_teacher
+
+    if pipeline is not None:
+        config = load_checked(pipeline, overrides).teacher
+    elif base_url or model or api_key_env:
+        config = make_teacher({"base_url": base_url, "model": model, "api_key_env": api_key_env})
+    else:
+        config = make_teacher({"embedded": True})
+    report = check_teacher(config, Path.cwd() / "ledger.sqlite")
+    write_json(asdict(report)) if as_json else print_teacher(make_console(), report)
+    if report.fault or report.model_found is False:
+        raise typer.Exit(TeacherError.exit_code)
+
+
+@setup_app.command("embedded")
+def setup_embedded() -> None:
+    """Install the small model that teaches and learns offline, and prepare it."""
+    from domainforge.setup_embedded import find_parts, install_parts, prepare_student
+
+    console = make_console()
+    parts = find_parts()
+    for part in parts:
+        say(console, f"{part.module}: {'is there' if part.there else 'missing'}")
+    install_parts(parts, lambda text: say(console, text))
+    folder = prepare_student(Path.cwd(), lambda text: say(console, text))
+    say(console, f"the embedded teacher and student are ready ({folder})")
+    say(console, "next: domainforge run pipelines/quickstart.yaml")

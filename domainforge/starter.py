@@ -1,0 +1,156 @@
+"""A pipeline file to start from; its comments are the descriptions of the fields."""
+
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from domainforge.errors import ConfigError, SourceError
+from domainforge.pipeline_file import Pipeline, check_pipeline
+from domainforge.run_folder import write_atomic
+from domainforge.sources.config import SourceConfig
+from domainforge.sources.files import LOADERS, FoundFiles, find_files
+from domainforge.stage import Settings
+
+_COLUMNS = 96
+_EXAM_NAMES = ("exam.jsonl", "exam.csv")
+
+ENDPOINT_HINT = (
+    "An endpoint that speaks OpenAI's protocol writes better questions; the key stays in the",
+    "environment, here stands only the name of its variable:",
+    "teacher: {base_url: http://127.0.0.1:8000/v1, model: NAME, api_key_env: MY_KEY}",
+)
+PROMPT_HINT = (
+    "To change how it asks: `domainforge prompts show qa > prompts/qa.md`, edit, and",
+    "`domainforge prompts check qa`. A new file in prompts/ is a new kind of example.",
+)
+EXAM_HINT = (
+    "Questions whose answers you know, one a line, measure what the student learned:",
+    '  {"question": "...", "answers": ["..."], "answer_kind": "person"}',
+    "evaluate: {exam: exam.jsonl}",
+)
+
+
+def starter_values(folder: str, project: Path) -> dict[str, Any]:
+    """Return the values of a first pipeline for a folder of documents."""
+    values: dict[str, Any] = {
+        "name": run_name(folder),
+        "seed": 7,
+        "sources": [{"files": folder}],
+        "teacher": "embedded",
+        "generate": {"tasks": [{"prompt": "qa", "per_chunk": 4}]},
+        "train": {"student": "embedded", "epochs": 4},
+    }
+    exams = [f"{folder.rstrip('/')}/{name}" for name in _EXAM_NAMES]
+    exam = next((name for name in exams if (project / name).exists()), None)
+    if exam:
+        values["evaluate"] = {"exam": exam}
+    return values
+
+
+def run_name(folder: str) -> str:
+    """Make a run's name of a folder's."""
+    return re.sub(r"[^\w.-]+", "-", Path(folder).resolve().name).strip("-.") or "run"
+
+
+def look_at_sources(files: str, project: Path) -> FoundFiles:
+    """Find the files that a source names.
+
+    Raises:
+        SourceError: It names nothing, or nothing of a kind that can be read.
+    """
+    found = find_files((SourceConfig(files=files),), project)
+    if not found.files:
+        raise SourceError(f"{files}: no file of a kind that can be read ({' '.join(LOADERS)})")
+    return found
+
+
+def pipeline_text(values: Mapping[str, Any], path: Path) -> str:
+    """Write values as YAML, each key under the description of its field.
+
+    Raises:
+        ConfigError: The values make no pipeline.
+    """
+    check_pipeline(values, str(path))
+    lines = [f"# domainforge run {path}", "# What is left out has a default; run.json of a run"]
+    lines[1] += " shows every key."
+    hints: dict[str, Sequence[str]] = {"generate": PROMPT_HINT}
+    if values.get("teacher") == "embedded":
+        hints["teacher"] = ENDPOINT_HINT
+    for name, info in Pipeline.model_fields.items():
+        if name in values:
+            lines += ["", *_comment(info.description, 0), *_emit(name, values[name], info, 0)]
+            lines += [f"# {line}" for line in hints.get(name, ())]
+    if "evaluate" not in values:
+        lines += ["", *(f"# {line}" for line in EXAM_HINT)]
+    return "\n".join(lines) + "\n"
+
+
+def write_pipeline(path: Path, text: str) -> None:
+    """Write a new pipeline file; one that is there stays.
+
+    Raises:
+        ConfigError: The file is there.
+        StorageError: It can't be written.
+    """
+    if path.exists():
+        raise ConfigError(f"{path}: is there already and stays as it is; choose another name")
+    write_atomic(path, text)
+
+
+def _emit(name: str, value: Any, info: Any, indent: int) -> list[str]:
+    """Write one key; nested settings get comments of their own."""
+    pad = " " * indent
+    model = _settings_of(info.annotation)
+    if model is not None and isinstance(value, Mapping):
+        return [f"{pad}{name}:", *_emit_fields(model, value, indent + 2)]
+    if model is not None and isinstance(value, Sequence) and not isinstance(value, str):
+        lines = [f"{pad}{name}:"]
+        for number, item in enumerate(value):
+            lines += _emit_item(model, item, indent + 2, commented=number == 0)
+        return lines
+    return [f"{pad}{name}: {_flow(value)}"]
+
+
+def _emit_fields(model: type[Settings], values: Mapping[str, Any], indent: int) -> list[str]:
+    lines = []
+    for name, info in model.model_fields.items():
+        if name in values:
+            lines += _comment(info.description, indent)
+            lines += _emit(name, values[name], info, indent)
+    return lines
+
+
+def _emit_item(
+    model: type[Settings], values: Mapping[str, Any], indent: int, *, commented: bool
+) -> list[str]:
+    lines: list[str] = []
+    dash = "- "
+    for name, info in model.model_fields.items():
+        if name in values:
+            at = indent if dash == "- " else indent + 2
+            lines += _comment(info.description, at) if commented else []
+            lines.append(f"{' ' * indent}{dash}{name}: {_flow(values[name])}")
+            dash = "  "
+    return lines
+
+
+def _comment(text: str | None, indent: int) -> list[str]:
+    pad = " " * indent + "# "
+    return [pad + line for line in textwrap.wrap(text or "", _COLUMNS - len(pad))]
+
+
+def _flow(value: Any) -> str:
+    """Write a value on one line of YAML."""
+    text = yaml.safe_dump([value], default_flow_style=True, width=10**6, allow_unicode=True)
+    return text.strip()[1:-1]
+
+
+def _settings_of(annotation: Any) -> type[Settings] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return annotation
+    parts = (_settings_of(argument) for argument in getattr(annotation, "__args__", ()))
+    return next((part for part in parts if part is not None), None)

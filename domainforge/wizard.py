@@ -1,0 +1,322 @@
+"""Asks for sources, teacher, student, budget and exam; writes a commented pipeline file."""
+
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.text import Text
+
+from domainforge.errors import ConfigError, DomainForgeError, TeacherError
+from domainforge.evaluation.exam import load_exam
+from domainforge.files import find_file
+from domainforge.pipeline_file import check_pipeline
+from domainforge.sources.files import FoundFiles
+from domainforge.stage import Settings
+from domainforge.stages.evaluate import EvaluateConfig
+from domainforge.stages.generate import CallCount, TaskConfig
+from domainforge.starter import look_at_sources, pipeline_text, run_name, write_pipeline
+from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.embedded import embedded_model_path
+from domainforge.training.config import TrainConfig
+
+T = TypeVar("T")
+
+_CHARS_PER_PASSAGE = 800
+_NAMES = ("base_url", "model", "api_key_env")
+
+
+class Outcome(NamedTuple):
+    """The file that was written, and whether it is to be run now."""
+
+    path: Path
+    run_now: bool
+
+
+def ask_pipeline(console: Console, project: Path) -> Outcome:
+    """Ask for a pipeline and write it; nothing is written before the last answer.
+
+    Raises:
+        ConfigError: The answers ended too early.
+        KeyboardInterrupt: With what to tell the user.
+    """
+    wizard = _Wizard(console, project)
+    try:
+        path = wizard.write()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("nothing was written") from None
+    except EOFError:
+        raise ConfigError("the answers ended too early; nothing was written") from None
+    try:
+        return Outcome(path, wizard.offer_run(path))
+    except EOFError:
+        console.print()
+        return Outcome(path, run_now=False)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"{path} is written; domainforge run {path}") from None
+
+
+def make_teacher(values: Mapping[str, Any]) -> TeacherConfig:
+    """Make a teacher of values that were typed.
+
+    Raises:
+        ConfigError: What is wrong with them, in words.
+    """
+    try:
+        return TeacherConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_describe(fault) for fault in error.errors())) from error
+
+
+@dataclass
+class _Wizard:
+    console: Console
+    project: Path
+
+    def write(self) -> Path:
+        """Ask everything, then write the file; return its path in the project."""
+        self._say("What stands in [brackets] is taken when you press Enter. Ctrl-C ends this.")
+        sources, found = self._ask_sources()
+        values: dict[str, Any] = {"seed": 7, "sources": [{"files": sources}]}
+        values["teacher"] = self._ask_teacher()
+        values["train"] = {"student": self._ask_student()}
+        values["generate"] = self._ask_budget(values, found)
+        exam = self._ask_exam(sources)
+        if exam:
+            values["evaluate"] = {"exam": exam}
+        path = self._ask_path(sources)
+        values["name"] = path.stem
+        write_pipeline(self.project / path, pipeline_text(values, path))
+        return path
+
+    def offer_run(self, path: Path) -> bool:
+        """Ask whether to run the file now."""
+        self.console.print()
+        self._say(f"wrote {path}; to run it: domainforge run {path}", "green")
+        return self._ask_yes("Run it now?", default=False)
+
+    def _ask_sources(self) -> tuple[str, FoundFiles]:
+        self._head("Documents", None)
+
+        def check(answer: str) -> tuple[str, FoundFiles]:
+            return answer, look_at_sources(answer, self.project)
+
+        default = "documents" if (self.project / "documents").is_dir() else None
+        answer, found = self._ask("Folder, file or glob", check, default)
+        kinds: dict[str, int] = {}
+        for file in found.files:
+            kind = file.path.suffix.lower()
+            kinds[kind] = kinds.get(kind, 0) + 1
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+        self._say(f"{len(found.files)} files can be read: {counts}")
+        if found.dropped:
+            self._say(
+                f"{len(found.dropped)} are left out, {found.dropped[0].uri} for one: "
+                f"{found.dropped[0].detail}"
+            )
+        return answer, found
+
+    def _ask_teacher(self) -> Any:
+        self._head("Teacher", "Writes the questions and answers that the student learns from.")
+        kinds = ("embedded", "endpoint")
+        kind = self._ask_choice("Which one?", kinds, "embedded")
+        if kind == "embedded":
+            try:
+                embedded_model_path()
+            except TeacherError as error:
+                self._say(f"not installed here yet: {error}", "yellow")
+            return "embedded"
+        while True:
+            values: dict[str, Any] = {}
+            for name in _NAMES:
+                self._ask_teacher_field(name, values)
+            if not self._ask_yes("Try it with three small requests?", default=True):
+                return values
+            fault = self._try_teacher(values)
+            if fault is None or self._ask_yes("Keep it all the same?", default=False):
+                return values
+
+    def _ask_teacher_field(self, name: str, values: dict[str, Any]) -> None:
+        def check(answer: str) -> str | None:
+            if name == "api_key_env" and not answer:
+                return None
+            trial = {"base_url": "http://localhost/v1", "model": "model"}
+            make_teacher({**trial, name: answer})
+            return answer
+
+        default = "" if name == "api_key_env" else None
+        answer = self._ask(name, check, default, hint=_description(TeacherConfig, name))
+        if answer is not None:
+            values[name] = answer
+        if name == "api_key_env" and answer and not os.environ.get(answer):
+            self._say(f"{answer} is not set here; set it before the run", "yellow")
+
+    def _try_teacher(self, values: Mapping[str, Any]) -> str | None:
+        from domainforge.teacher.session import check_teacher
+
+        try:
+            report = check_teacher(make_teacher(values), self.project / "ledger.sqlite")
+        except DomainForgeError as error:
+            self._say(str(error), "red")
+            return str(error)
+        if report.fault or report.model_found is False:
+            fault = report.fault or f"no model {report.model}; there: {', '.join(report.models)}"
+            self._say(fault, "red")
+            return fault
+        speed = report.tokens_per_second
+        told = f", {speed:.0f} tokens/s" if speed else ""
+        schema = "holds replies to a JSON schema" if report.supports_schema else "no JSON schema"
+        self._say(f"it answers: {report.model}, {schema}{told}", "green")
+        return None
+
+    def _ask_student(self) -> str:
+        self._head("Student", _description(TrainConfig, "student"))
+
+        def check(answer: str) -> str:
+            if answer == "embedded":
+                return answer
+            for path in (Path(answer).expanduser(), self.project / answer):
+                if path.is_dir():
+                    if (path / "config.json").exists():
+                        return answer
+                    raise ConfigError(f"{answer} is a folder without config.json, so no model")
+            if answer.startswith((".", "/", "~")) or answer.count("/") != 1:
+                raise ConfigError(
+                    f"{answer!r} is neither 'embedded', nor a folder that is there, nor a Hub id "
+                    "such as HuggingFaceTB/SmolLM2-135M-Instruct"
+                )
+            return answer
+
+        return self._ask("Student", check, "embedded")
+
+    def _ask_budget(self, values: Mapping[str, Any], found: FoundFiles) -> dict[str, Any]:
+        self._head("Budget", _description(TaskConfig, "per_chunk"))
+
+        def check(answer: str) -> int:
+            if not answer.isdecimal() or not 1 <= int(answer) <= 1000:
+                raise ConfigError(f"write a number from 1 to 1000, not {answer!r}")
+            return int(answer)
+
+        while True:
+            number = self._ask("Questions", check, "4")
+            generate = {"tasks": [{"prompt": "qa", "per_chunk": number}]}
+            calls = self._predict({**values, "generate": generate}, found, number)
+            if self._ask_yes(f"{calls}; go on?", default=True):
+                return generate
+
+    def _predict(self, values: Mapping[str, Any], found: FoundFiles, number: int) -> str:
+        count = self._count_calls(values)
+        if count is not None:
+            paid = f", {count.in_ledger:,} of them in the ledger" if count.in_ledger else ""
+            return f"That makes {count.planned:,} requests to the teacher{paid}"
+        chars = sum(file.path.stat().st_size for file in found.files)
+        passages = max(len(found.files), math.ceil(chars / _CHARS_PER_PASSAGE))
+        return f"That makes about {passages * number:,} requests to the teacher, by file size"
+
+    def _count_calls(self, values: Mapping[str, Any]) -> CallCount | None:
+        """Count as the run would; None where that would fetch a student first."""
+        from domainforge.dry_run import plan_run
+        from domainforge.training.students import cache_folder
+
+        student = values["train"]["student"]
+        local = (Path(student).expanduser() / "config.json", self.project / student / "config.json")
+        prepared = student == "embedded" and any(cache_folder().glob("*/config.json"))
+        if not prepared and not any(path.exists() for path in local):
+            return None
+        # A run of another name is in nobody's way: what it did before plays no part.
+        pipeline = check_pipeline({**values, "name": "wizard-count"}, "wizard")
+        try:
+            return plan_run(pipeline, self.project, until_stage="generate").calls
+        except DomainForgeError:
+            return None
+
+    def _ask_exam(self, sources: str) -> str | None:
+        self._head("Exam", _description(EvaluateConfig, "exam"))
+
+        def check(answer: str) -> str | None:
+            if not answer:
+                return None
+            path = find_file(answer, self.project)
+            questions = load_exam(path)
+            self._say(f"{len(questions)} questions")
+            return answer
+
+        beside = f"{sources.rstrip('/')}/exam.jsonl"
+        default = beside if find_file(beside, self.project).exists() else ""
+        return self._ask("Exam file, or nothing", check, default)
+
+    def _ask_path(self, sources: str) -> Path:
+        self._head("Pipeline file", None)
+
+        def check(answer: str) -> Path:
+            name = answer if answer.endswith((".yaml", ".yml")) else f"{answer}.yaml"
+            path = Path(name) if "/" in name else Path("pipelines") / name
+            if (self.project / path).exists():
+                raise ConfigError(f"{path} is there already and stays as it is; choose another")
+            if run_name(path.stem) != path.stem:
+                raise ConfigError("letters, digits, '.', '_' and '-' only: it names the run too")
+            return path
+
+        return self._ask("Name", check, run_name(sources))
+
+    def _ask(
+        self,
+        question: str,
+        check: Callable[[str], T],
+        default: str | None,
+        hint: str | None = None,
+    ) -> T:
+        """Ask until the answer passes; say each time what was wrong with it."""
+        if hint:
+            self._say(hint, "dim")
+        while True:
+            shown = f" [{default}]" if default else ""
+            self.console.print(Text(f"{question}{shown}: ", style="bold"), end="")
+            typed = self.console.input("").strip()
+            if not sys.stdin.isatty():
+                self._say(typed)  # no terminal has shown it
+            answer = typed or default
+            if answer is None:
+                self._say("an answer is needed here", "yellow")
+                continue
+            try:
+                return check(answer)
+            except DomainForgeError as error:
+                self._say(str(error), "yellow")
+
+    def _ask_choice(self, question: str, choices: tuple[str, ...], default: str) -> str:
+        def check(answer: str) -> str:
+            matches = [choice for choice in choices if choice.startswith(answer.lower())]
+            if len(matches) != 1 and answer not in choices:
+                raise ConfigError(f"write {' or '.join(choices)}, not {answer!r}")
+            return answer if answer in choices else matches[0]
+
+        return self._ask(f"{question} ({' / '.join(choices)})", check, default)
+
+    def _ask_yes(self, question: str, *, default: bool) -> bool:
+        answer = self._ask_choice(question, ("yes", "no"), "yes" if default else "no")
+        return answer == "yes"
+
+    def _head(self, title: str, hint: str | None) -> None:
+        self.console.print()
+        self._say(title, "bold cyan")
+        if hint:
+            self._say(hint, "dim")
+
+    def _say(self, text: str, style: str = "") -> None:
+        self.console.print(Text(text, style=style))
+
+
+def _description(model: type[Settings], name: str) -> str:
+    return model.model_fields[name].description or ""
+
+
+def _describe(fault: Any) -> str:
+    place = ".".join(str(part) for part in fault["loc"])
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f"teacher.{place}: {message}" if place else f"teacher: {message}"

@@ -1,0 +1,137 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domainforge.generation.replies import make_example
+from domainforge.generation.units import Form, make_request
+from domainforge.records import Example, example_table
+from domainforge.teacher.request import Reply, ReplyStatus
+from tests.generation.prompts import QA, TEXT, fence, make_prompt, units_of
+
+FIELDS = {"question": "Who built it?", "answer": "Rook", "quote": "Rook built it."}
+
+
+def example_of(
+    folder: Path,
+    text: str,
+    *,
+    status: ReplyStatus = "ok",
+    detail: str = "",
+    form: Form = "chat",
+    prompt: str = QA,
+) -> Example:
+    unit = units_of(make_prompt(folder, prompt), samples=1, form=form)[0]
+    request = make_request(unit, form, 0, {}, fence)
+    reply = Reply(request, "key-1", status, text, "stop", 5, 5, detail, replayed=False)
+    return make_example(unit, reply, ("key-0", "key-1"), form, "teacher", "train", fence)
+
+
+def test_a_good_reply_becomes_a_row_with_its_lineage(tmp_path: Path) -> None:
+    row = example_of(tmp_path, json.dumps(FIELDS))
+    assert row.reason is None
+    assert row.fields == FIELDS
+    assert [message["content"] for message in row.messages] == ["Who built it?", "Rook"]
+    assert (row.document_id, row.chunk_id, row.uri) == ("doc-1", "chunk-1", "mill.md")
+    assert (row.start, row.end) == (100, 100 + len(TEXT))
+    assert (row.prompt, row.teacher, row.side) == ("ask", "teacher", "train")
+    assert row.ledger_keys == ("key-0", "key-1")
+    assert row.sampling == {"temperature": 0.5, "max_tokens": 200, "stop": []}
+    assert len(row.prompt_hash) == 64
+
+
+STATUSES: dict[ReplyStatus, str] = {
+    "cut_off": "reached max_tokens",
+    "refused": "I can't help with that.",
+    "filtered": "stopped by the endpoint's content filter",
+    "empty": "no text",
+    "malformed": "no choices",
+    "failed": "http_500: internal error",
+}
+
+
+@pytest.mark.parametrize("status", list(STATUSES))
+def test_a_reply_that_is_no_use_becomes_a_dropped_row(tmp_path: Path, status: ReplyStatus) -> None:
+    row = example_of(tmp_path, json.dumps(FIELDS), status=status, detail=STATUSES[status])
+    assert (row.reason, row.evidence) == (status, STATUSES[status])
+    assert not row.messages
+    assert not row.fields
+    assert row.ledger_keys == ("key-0", "key-1")
+
+
+@pytest.mark.parametrize(
+    "wrapped", ["{}", "```json\n{}\n```", "```\n{}\n```", "\n ```json\n{}\n```\n", "  {}\n"]
+)
+def test_a_code_fence_around_the_json_is_no_fault(tmp_path: Path, wrapped: str) -> None:
+    assert example_of(tmp_path, wrapped.replace("{}", json.dumps(FIELDS))).reason is None
+
+
+OFF_SCHEMA = {
+    "Sure! Here it is.": "not JSON: Expecting value at character 0",
+    '{"question": "Who': "not JSON: Unterminated string",
+    '{"question": "Who?"}': "'answer' is a required property",
+    json.dumps({**FIELDS, "colour": "blue"}): "Additional properties are not allowed",
+    '{"colour": "blue"}': "'question' is a required property",
+    json.dumps({**FIELDS, "answer": 7}): "answer: 7 is not of type 'string'",
+    json.dumps([FIELDS]): "is not of type 'object'",
+    "null": "None is not of type 'object'",
+    f"Here: {json.dumps(FIELDS)}": "not JSON",
+    f"{json.dumps(FIELDS)}{json.dumps(FIELDS)}": "not JSON: Extra data",
+    "[" * 100_000: "not usable: RecursionError",
+    '{"question": "Who? \\ud83d", "answer": "a", "quote": "q"}': "not usable: Unicode",
+}
+
+
+@pytest.mark.parametrize("text", list(OFF_SCHEMA), ids=lambda text: text[:30])
+def test_a_reply_of_another_shape_is_dropped_with_the_reply_as_evidence(
+    tmp_path: Path, text: str
+) -> None:
+    row = example_of(tmp_path, text)
+    assert row.reason == "off_schema"
+    assert row.evidence is not None
+    assert OFF_SCHEMA[text] in row.evidence
+    assert f"the reply: {text}"[:200] in row.evidence
+    assert len(row.evidence) <= 2000
+    assert not row.messages
+
+
+def test_every_row_can_be_stored(tmp_path: Path) -> None:
+    rows = [example_of(tmp_path, text) for text in [json.dumps(FIELDS), *OFF_SCHEMA]]
+    table = example_table(rows)
+    assert table.num_rows == len(rows)
+    assert len(set(table.column("id").to_pylist())) >= 1
+
+
+def test_a_reply_is_never_a_template(tmp_path: Path) -> None:
+    row = example_of(tmp_path, json.dumps({**FIELDS, "answer": "{{ document.title }}"}))
+    assert row.messages[1]["content"] == "{{ document.title }}"
+
+
+LINES: list[tuple[str, dict[str, Any] | str]] = [
+    (" built it?\nAnswer: Rook.", {"question": "Who built it?", "answer": "Rook."}),
+    (" built it?\n\nAnswer:  Rook. \nText: more", {"question": "Who built it?", "answer": "Rook."}),
+    (" built it?", "line 2 does not begin with 'Answer:'"),
+    (" built it?\nanswer: Rook", "line 2 does not begin with 'Answer:'"),
+    (" built it?\nIn 1742.\nAnswer: Rook", "line 2 does not begin with 'Answer:'"),
+]
+
+
+@pytest.mark.parametrize(("text", "wanted"), LINES)
+def test_labelled_lines(tmp_path: Path, text: str, wanted: dict[str, Any] | str) -> None:
+    row = example_of(tmp_path, text, form="completion")
+    if isinstance(wanted, str):
+        assert row.reason == "off_schema"
+        assert row.evidence is not None
+        assert row.evidence.startswith(wanted)
+    else:
+        quote = "The mill at Harrow Bend was built in 1742."
+        assert row.fields == {**wanted, "quote": quote}
+        assert row.messages[0]["content"] == "Who built it?"
+
+
+def test_a_reply_can_become_a_text(tmp_path: Path) -> None:
+    shape = 'example: {kind: text, text: "{{ question }} {{ answer }}"}'
+    prompt = "\n".join(shape if line.startswith("example:") else line for line in QA.splitlines())
+    row = example_of(tmp_path, json.dumps(FIELDS), prompt=prompt)
+    assert (row.kind, row.text, row.messages) == ("text", "Who built it? Rook", ())

@@ -1,0 +1,217 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from domainforge.batches import read_batch
+from domainforge.errors import ConfigError, DataError, StorageError
+from domainforge.pipeline import STAGES
+from domainforge.records import answer_of
+from domainforge.run_folder import RunFolder, read_manifest, read_table
+from domainforge.show import find_places, find_run, list_places, select_rows
+from domainforge.trace import read_exchange, trace_row
+from tests.support.small_run import PAGES, make_project, make_small_run
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = make_project(tmp_path_factory.mktemp("small") / "project")
+    make_small_run(folder)
+    return folder
+
+
+@pytest.fixture
+def small(project: Path) -> RunFolder:
+    return find_run(project, "small")
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        *[(stage.name, stage.writes) for stage in STAGES[:6]],
+        *[(stage.writes, stage.writes) for stage in STAGES[:6]],
+        ("train", "splits/train"),
+        ("validation", "splits/validation"),
+        ("plan", "examples/plan"),
+    ],
+)
+def test_stages_and_folders_both_name_rows(small: RunFolder, name: str, folder: str) -> None:
+    (place,) = find_places(small, name)
+    assert place.folder == small.path / folder
+    rows = select_rows(small, name)
+    assert rows.total == len(rows.rows) == read_table(place.folder).num_rows > 0
+
+
+def test_the_split_is_its_three_parts(small: RunFolder) -> None:
+    labels = [place.label for place in find_places(small, "split")]
+    assert labels == ["train", "validation", "test"]
+
+
+def test_every_table_of_every_whole_stage_is_listed(small: RunFolder) -> None:
+    wanted = {}
+    for stage in STAGES[:7]:
+        manifest = read_manifest(small.stage_folder(stage.writes))
+        assert manifest is not None
+        for name, facts in manifest.tables.items():
+            wanted[small.stage_folder(stage.writes) / name] = facts["rows"]
+    assert {place.folder: place.rows for place in list_places(small)} == wanted
+
+
+def test_dropped_rows_are_those_that_the_account_counts(small: RunFolder) -> None:
+    manifest = read_manifest(small.stage_folder("examples"))
+    assert manifest is not None
+    dropped = manifest.account["dropped"]
+    assert dropped == {"cut_off": 2, "off_schema": 1}
+    assert select_rows(small, "generate", dropped=True).total == 3
+    for reason, count in dropped.items():
+        chosen = select_rows(small, "generate", reason=reason)
+        assert chosen.total == count
+        assert {row["reason"] for _, row in chosen.rows} == {reason}
+
+
+def test_limit_and_row_choose_rows(small: RunFolder) -> None:
+    everything = select_rows(small, "kept")
+    some = select_rows(small, "kept", limit=3)
+    assert some.rows == everything.rows[:3]
+    assert some.total == everything.total
+    wanted = everything.rows[5][1]
+    for row_id in (wanted["id"], wanted["id"][:10]):
+        assert [row for _, row in select_rows(small, "kept", row_id=row_id).rows] == [wanted]
+    assert isinstance(wanted["fields"], dict), "JSON columns are decoded"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "message"),
+    [
+        ("kepp", {}, ConfigError, "no stage or table 'kepp'; did you mean 'kept'?"),
+        ("kept", {"row_id": "zz"}, ConfigError, "no row 'zz'"),
+        ("generate", {"reason": "cut"}, ConfigError, r"cut_off \(2\), off_schema \(1\)"),
+        ("export", {}, DataError, "export has not finished in run small yet"),
+        ("chunk", {"dropped": True}, DataError, "keeps no table of what it leaves out"),
+    ],
+)
+def test_what_is_not_there_is_explained(
+    small: RunFolder, name: str, options: dict[str, str], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        select_rows(small, name, **options)  # type: ignore[arg-type]
+
+
+def test_runs_are_found_by_name_or_folder(project: Path, tmp_path: Path) -> None:
+    assert find_run(project, "runs/small").path == project / "runs" / "small"
+    with pytest.raises(ConfigError, match=r"no run 'smal' .*did you mean 'small'\?"):
+        find_run(project, "smal")
+    with pytest.raises(ConfigError, match="there is none yet"):
+        find_run(tmp_path, "small")
+
+
+def test_a_kept_row_leads_back_to_its_document(small: RunFolder, project: Path) -> None:
+    _, row = select_rows(small, "validation", limit=1).rows[0]
+    trace = trace_row(small, row["id"], project)
+    assert [place.label for place in trace.way] == ["examples", "kept", "unique", "validation"]
+    assert trace.dropped_by is None
+    assert trace.prompt is not None
+    assert (trace.prompt.name, trace.prompt.changed) == ("qa", False)
+    assert trace.prompt.hash == row["prompt_hash"]
+    assert trace.chunk is not None
+    assert trace.document is not None
+    text = PAGES[Path(row["uri"]).name]
+    assert text[row["start"] : row["end"]] == trace.chunk["text"]
+    assert trace.document["text"][row["start"] : row["end"]] == trace.chunk["text"]
+    (exchange,) = trace.exchanges
+    assert exchange.key == row["ledger_keys"][0]
+    assert exchange.status == "ok"
+    assert json.loads(exchange.reply) == row["fields"]
+    assert exchange.request is not None
+    assert trace.chunk["text"] in exchange.request["messages"][-1]["content"]
+    json.dumps(trace.as_dict())
+
+
+@pytest.mark.parametrize(
+    ("stage", "reason"), [("generate", "cut_off"), ("dedup", "near_duplicate")]
+)
+def test_a_dropped_row_is_found_where_it_was_dropped(
+    small: RunFolder, project: Path, stage: str, reason: str
+) -> None:
+    _, row = select_rows(small, stage, reason=reason, limit=1).rows[0]
+    trace = trace_row(small, row["id"], project)
+    assert trace.dropped_by == stage
+    assert trace.row["reason"] == reason
+    assert trace.row["evidence"]
+    assert trace.exchanges[0].request is not None
+    assert trace.chunk is not None
+
+
+def test_passages_documents_and_text_rows_are_traced_too(small: RunFolder, project: Path) -> None:
+    _, chunk = select_rows(small, "chunk", limit=1).rows[0]
+    trace = trace_row(small, chunk["id"], project)
+    assert trace.row["text"] == chunk["text"]
+    assert trace.document is not None
+    assert trace.document["id"] == chunk["document_id"]
+    of_document = trace_row(small, chunk["document_id"], project)
+    assert of_document.document == trace.document
+    texts = [row for _, row in select_rows(small, "train").rows if row["kind"] == "text"]
+    of_text = trace_row(small, texts[0]["id"], project)
+    assert (of_text.prompt, list(of_text.exchanges)) == (None, [])
+    assert of_text.chunk is not None
+
+
+def test_trace_says_what_is_missing_or_changed(project: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    run = find_run(copy, "small")
+    _, row = select_rows(run, "kept", limit=1).rows[0]
+    (copy / "prompts").mkdir()
+    trace = trace_row(run, row["id"], copy)
+    shipped = trace.prompt.path if trace.prompt else None
+    assert shipped is not None
+    (copy / "prompts" / "qa.md").write_text(shipped.read_text() + "\nOne more line.\n")
+    (copy / "ledger.sqlite").unlink()
+    trace = trace_row(run, row["id"], copy)
+    assert trace.prompt is not None
+    assert trace.prompt.changed
+    assert trace.prompt.path == copy / "prompts" / "qa.md"
+    assert "no ledger" in trace.exchanges[0].status
+    assert not (copy / "ledger.sqlite").exists(), "tracing writes nothing"
+    (copy / "ledger.sqlite").write_text("this is no ledger, but a text of some length")
+    with pytest.raises(StorageError, match="can't be read as a ledger"):
+        trace_row(run, row["id"], copy)
+
+
+def test_a_key_that_the_ledger_lacks_is_said(project: Path) -> None:
+    exchange = read_exchange(project / "ledger.sqlite", "0" * 64)
+    assert (exchange.request, exchange.status) == (None, "not in this project's ledger")
+
+
+@pytest.mark.parametrize(
+    ("row_id", "message"),
+    [("ab", "too short"), ("zzzz", "no row 'zzzz' in any stage of run small")],
+)
+def test_an_id_that_leads_nowhere(
+    small: RunFolder, project: Path, row_id: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        trace_row(small, row_id, project)
+
+
+def test_a_batch_marks_the_answers_and_whole_documents(small: RunFolder, project: Path) -> None:
+    batch = read_batch(small, project, limit=100)
+    rows = {row["id"]: row for _, row in select_rows(small, "train").rows}
+    seen = set()
+    for sequence in batch.sequences:
+        for packed in sequence.rows:
+            row = rows[packed.id]
+            seen.add(packed.id)
+            trained = "".join(span.text for span in packed.spans if span.trained)
+            read = "".join(span.text for span in packed.spans if not span.trained)
+            if row["kind"] == "chat":
+                assert trained == f" {answer_of(row)}<|end|>"
+                assert row["messages"][0]["content"] in read
+            else:
+                assert (read + trained) == row["text"] + "<|end|>"
+                assert packed.spans[0].tokens == 1, "the first token is not predicted"
+        assert 0 < sequence.trained < sequence.tokens
+    assert seen == set(rows)
+    assert batch.total == len(batch.sequences)
+    assert len(read_batch(small, project, limit=1).sequences) == 1

@@ -1,0 +1,108 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domainforge.errors import TrainingError
+from domainforge.training.config import Mixture, TrainConfig
+from domainforge.training.plan import Plan, fit_tokens, plan_training
+from domainforge.training.render import IGNORED, Rendered
+
+
+def rendered(id: str, length: int, *, trained: bool = True) -> Rendered:
+    ids = list(range(length))
+    return Rendered(id, ids, ids if trained else [IGNORED] * length)
+
+
+def make_plan(
+    texts: int = 10,
+    chats: int = 10,
+    *,
+    documents: float = 1,
+    examples: float = 1,
+    length: int = 20,
+    max_tokens: int | None = None,
+    **settings: float,
+) -> Plan:
+    kinds = ["text"] * texts + ["chat"] * chats
+    rows = [{"id": str(index), "kind": kind} for index, kind in enumerate(kinds)]
+    config = TrainConfig(
+        mixture=Mixture(documents=documents, examples=examples),
+        **{"sequence_tokens": 40, **settings},  # type: ignore[arg-type]
+    )
+    whole = [rendered(row["id"], length) for row in rows]
+    return plan_training(rows, whole, config, 7, max_tokens=max_tokens)[0]
+
+
+@pytest.mark.parametrize(
+    ("documents", "examples", "texts", "chats"),
+    [(1, 1, 10, 10), (2, 0.5, 20, 5), (2.3, 0, 23, 0), (0, 1, 0, 10), (0.25, 3, 2, 30)],
+)
+def test_each_kind_is_seen_as_often_as_the_mixture_says(
+    documents: float, examples: float, texts: int, chats: int
+) -> None:
+    plan = make_plan(documents=documents, examples=examples)
+    assert (plan.text_rows, plan.chat_rows) == (texts, chats)
+    assert plan.tokens_per_epoch == (texts + chats) * 20
+    assert plan.trained_per_epoch == (texts + chats) * 19
+
+
+def test_a_fractional_repeat_takes_other_rows_with_another_seed() -> None:
+    rows = [{"id": str(index), "kind": "text"} for index in range(40)]
+    whole = [rendered(row["id"], 20) for row in rows]
+    config = TrainConfig(mixture=Mixture(documents=0.5))
+
+    def taken(seed: int) -> set[str]:
+        return {r.id for packed in plan_training(rows, whole, config, seed)[1] for r in packed}
+
+    assert len(taken(1)) == 20
+    assert taken(1) == taken(1) != taken(2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps", "every"),
+    [
+        ({"epochs": 4}, 40, 5),
+        ({"epochs": 2.55}, 26, 5),
+        ({"epochs": 2, "sequences_per_step": 4}, 6, 1),
+        ({"epochs": 1, "sequences_per_step": 99}, 1, 1),
+    ],
+)
+def test_steps_and_checks(settings: dict[str, float], steps: int, every: int) -> None:
+    plan = make_plan(**settings)
+    assert (plan.sequences, plan.steps, plan.check_every_steps) == (10, steps, every)
+
+
+def test_rows_without_a_trained_token_are_named_and_left_out() -> None:
+    rows = [{"id": "a", "kind": "chat"}, {"id": "b", "kind": "chat"}]
+    whole = [rendered("a", 9, trained=False), rendered("b", 9)]
+    plan, bins = plan_training(rows, whole, TrainConfig(), 7)
+    assert plan.untrainable == ("a",)
+    assert [[r.id for r in packed] for packed in bins] == [["b"]]
+
+
+@pytest.mark.parametrize(
+    "zero", [{"documents": 0, "examples": 0}, {"length": 1}, {"max_tokens": 3}]
+)
+def test_nothing_to_train_on_is_an_error(zero: dict[str, float]) -> None:
+    with pytest.raises(TrainingError, match="no row has a token to train on"):
+        make_plan(**zero)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=20), st.integers(0, 2000), st.integers())
+def test_a_dose_is_never_exceeded_and_missed_by_less_than_a_row(
+    lengths: list[int], tokens: int, seed: int
+) -> None:
+    rows = [rendered(str(index), length) for index, length in enumerate(lengths)]
+    taken = fit_tokens(rows, tokens, seed)
+    total = sum(len(row.input_ids) for row in taken)
+    assert total <= tokens
+    assert tokens - total < min(lengths)
+    if tokens >= 2 * sum(lengths):
+        assert {row.id for row in taken} == {row.id for row in rows}
+
+
+def test_a_dose_larger_than_the_rows_repeats_them() -> None:
+    plan = make_plan(texts=3, chats=1, max_tokens=400)
+    assert plan.tokens_per_epoch == 400
+    assert plan.text_rows + plan.chat_rows == 20
+    assert plan.chat_rows == 5
