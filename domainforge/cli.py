@@ -43,6 +43,8 @@ class _ErrorGroup(TyperGroup):
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             text = str(error) or "what is finished stays; the same command goes on"
+            if sys.stderr.isatty():
+                typer.echo(err=True)  # the terminal has written ^C into the line
             _complain(f"stopped: {text}")
             raise typer.Exit(INTERRUPTED) from error
 

@@ -197,7 +197,7 @@ def _near_match(place: KeyPath) -> str | None:
         if isinstance(part, int):
             continue
         info = model.model_fields.get(part)
-        found = _model_of(info.annotation) if info else None
+        found = settings_of(info.annotation) if info else None
         if found is None:
             return None
         model = found
@@ -205,11 +205,12 @@ def _near_match(place: KeyPath) -> str | None:
     return near[0] if near else None
 
 
-def _model_of(annotation: Any) -> type[Settings] | None:
+def settings_of(annotation: Any) -> type[Settings] | None:
+    """Return the config class that a field holds, also inside a list or a union."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return annotation
     for argument in getattr(annotation, "__args__", ()):
-        found = _model_of(argument)
+        found = settings_of(argument)
         if found is not None:
             return found
     return None

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -14,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from domainforge.cli import VERDICT_CODES, app
 from domainforge.pipeline_file import load_pipeline
-from domainforge.run_folder import read_table
+from domainforge.run_folder import RunFolder, read_table
 from tests.support.small_run import (
     SENTENCE,
     make_project,
@@ -87,17 +88,17 @@ def lines_of(result: Result) -> list[dict[str, Any]]:
 
 def test_help_loads_nothing_heavy_and_is_quick() -> None:
     code = (
-        "import sys\n"
+        "import json, sys\n"
         "from domainforge.cli import app\n"
         "try:\n    app(['--help'])\n"
-        "finally:\n    print(sorted({name.partition('.')[0] for name in sys.modules}))"
+        "finally:\n    print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
     )
     *help_lines, loaded = done.stdout.splitlines()
     assert "Usage" in help_lines[0]
-    assert not set(HEAVY.split()) & set(eval(loaded))
+    assert not set(HEAVY.split()) & set(json.loads(loaded))
     seconds = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -112,7 +113,8 @@ def test_every_command_is_listed_in_a_whole_line_and_has_help() -> None:
     text = call("--help").stdout
     for name in COMMANDS:
         assert f"\n  {name} " in text
-    assert "..." not in text, "a summary is too long for its line"
+    commands = text.partition("Commands:")[2]
+    assert "..." not in commands, "a summary is too long for its line"
     for names in [(name,) for name in COMMANDS] + list(GROUPS):
         result = call(*names, "--help")
         assert result.exit_code == 0
@@ -210,7 +212,11 @@ def test_a_key_that_is_pasted_is_not_repeated(project: Path) -> None:
 def test_a_run_of_another_version_is_left_alone(copy: Path) -> None:
     record = copy / "runs" / "small" / "run.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "format": 99}))
-    for arguments in (("run", "small.yaml"), ("status", "small"), ("run", "small.yaml", "--dry-run")):
+    for arguments in (
+        ("run", "small.yaml"),
+        ("status", "small"),
+        ("run", "small.yaml", "--dry-run"),
+    ):
         result = call(*arguments)
         assert result.exit_code == 13
         assert "run format 99" in result.stderr
@@ -264,7 +270,9 @@ def test_dry_run_counts_calls_and_changes_nothing(copy: Path) -> None:
     before = snapshot(copy)
     result = call("run", "small.yaml", "--dry-run", "--set", "generate.tasks.0.per_chunk=8")
     assert result.exit_code == 0
-    assert "generate would put 40 requests: 30 are in the ledger, 10 would be asked" in result.stdout
+    assert (
+        "generate would put 40 requests: 30 are in the ledger, 10 would be asked" in result.stdout
+    )
     plan = lines_of(call("run", "small.yaml", "--dry-run", "--json"))[0]
     states = {stage["stage"]: stage["state"] for stage in plan["stages"]}
     assert states["split"] == "unchanged"
@@ -364,7 +372,9 @@ def test_show_writes_every_row_as_json_and_ten_for_people(project: Path) -> None
 def test_show_without_a_stage_lists_what_there_is(project: Path) -> None:
     listed = call("show", "small").stdout
     assert_matches(r"generate +examples \(dropped\) +3 rows", listed)
-    assert {"stage": "split", "table": "test", "rows": 0} in lines_of(call("show", "small", "--json"))
+    assert {"stage": "split", "table": "test", "rows": 0} in lines_of(
+        call("show", "small", "--json")
+    )
 
 
 def test_show_dropped_gives_reason_and_evidence(project: Path) -> None:
@@ -394,7 +404,7 @@ def test_trace_prints_the_whole_way(project: Path) -> None:
     text = call("trace", "small", row["id"]).stdout
     for part in (
         "way: generate: examples > filter: kept > dedup: unique > split: validation",
-        f"prompt: qa {row['prompt_hash'][:16]}",
+        f"prompt: ask {row['prompt_hash'][:16]}",
         f"request {row['ledger_keys'][0][:16]} (temperature 0.7, at most 300 tokens)",
         "You write questions for an examination.",
         "reply (ok)",
@@ -535,8 +545,6 @@ def test_the_whole_line_ends_with_verdict_student_and_what_to_try(
 
 
 def write_scores_into(project: Path) -> None:
-    from domainforge.run_folder import RunFolder
-
     write_scores(RunFolder(project / "runs" / "small"))
 
 
@@ -550,6 +558,4 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def assert_matches(pattern: str, text: str) -> None:
-    import re
-
     assert re.search(pattern, text), f"{pattern!r} is not in:\n{text}"

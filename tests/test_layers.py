@@ -41,7 +41,6 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__main__",),
 )
-# The same run folder and control as a stage's, but no stage: part of the layer above.
 _PLACE = {name: index for index, layer in enumerate(LAYERS) for name in layer}
 
 
@@ -67,7 +66,7 @@ def imports_of(path: Path) -> Iterator[tuple[str, int]]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module]
             if node.module == "domainforge":
-                names = [f"domainforge.{alias.name}" for alias in node.names]
+                names = [f"domainforge.{n.name}" for n in node.names if n.name != "__version__"]
         else:
             continue
         yield from ((name, node.lineno) for name in names if name.split(".")[0] == "domainforge")
@@ -88,9 +87,9 @@ def test_imports_point_downward(path: Path) -> None:
         if other in (own, "domainforge"):
             continue
         here, there = layer_of(own), layer_of(other)
-        side_by_side = (
-            (here == there and len(LAYERS[here]) > 1) or LAYERS[here] == ("*",) == LAYERS[there]
-        )
+        side_by_side = (here == there and len(LAYERS[here]) > 1) or LAYERS[here] == (
+            "*",
+        ) == LAYERS[there]
         assert there < here or side_by_side, f"{path}:{line}: {own} imports {other}, a layer above"
 
 

@@ -112,7 +112,7 @@ def test_a_kept_row_leads_back_to_its_document(small: RunFolder, project: Path) 
     assert [place.label for place in trace.way] == ["examples", "kept", "unique", "validation"]
     assert trace.dropped_by is None
     assert trace.prompt is not None
-    assert (trace.prompt.name, trace.prompt.changed) == ("qa", False)
+    assert (trace.prompt.name, trace.prompt.changed) == ("ask", False)
     assert trace.prompt.hash == row["prompt_hash"]
     assert trace.chunk is not None
     assert trace.document is not None
@@ -162,16 +162,13 @@ def test_trace_says_what_is_missing_or_changed(project: Path, tmp_path: Path) ->
     shutil.copytree(project, copy)
     run = find_run(copy, "small")
     _, row = select_rows(run, "kept", limit=1).rows[0]
-    (copy / "prompts").mkdir()
-    trace = trace_row(run, row["id"], copy)
-    shipped = trace.prompt.path if trace.prompt else None
-    assert shipped is not None
-    (copy / "prompts" / "qa.md").write_text(shipped.read_text() + "\nOne more line.\n")
+    prompt = copy / "prompts" / "ask.md"
+    prompt.write_text(prompt.read_text() + "\nOne more line.\n")
     (copy / "ledger.sqlite").unlink()
     trace = trace_row(run, row["id"], copy)
     assert trace.prompt is not None
     assert trace.prompt.changed
-    assert trace.prompt.path == copy / "prompts" / "qa.md"
+    assert trace.prompt.path == prompt
     assert "no ledger" in trace.exchanges[0].status
     assert not (copy / "ledger.sqlite").exists(), "tracing writes nothing"
     (copy / "ledger.sqlite").write_text("this is no ledger, but a text of some length")

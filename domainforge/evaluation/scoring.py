@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from domainforge.evaluation.prefix import can_share_prefix, score_after_prefixes
 from domainforge.training.render import common_prefix, prompt_text, tokenize
 
 Progress = Callable[[int], None]
@@ -34,13 +35,47 @@ def score_answers(
 ) -> list[float]:
     """Mean log-likelihood per token of each answer, in nats, in the order given.
 
-    Batches are made of answers of like length, so that little is padding.
+    A prompt that several answers follow is run once, and its keys and values shared. Batches
+    hold rows of like length, so that little is padding.
     """
-    import torch
-
     encoded = [_encode(candidate, tokenizer) for candidate in candidates]
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, (ids, start) in enumerate(encoded):
+        groups.setdefault(tuple(ids[:start]), []).append(index)
     scores = [math.nan] * len(encoded)
     model.eval()
+    shares = len(groups) < len(encoded) and can_share_prefix(model)
+    prefixes = list(groups) if shares else []
+    lengths = [
+        len(prefix)
+        + sum(len(encoded[i][0]) for i in groups[prefix])
+        - len(prefix) * len(groups[prefix])
+        for prefix in prefixes
+    ]
+    for batch in _batches(lengths, tokens_per_batch):
+        chosen = [prefixes[index] for index in batch]
+        places = [index for prefix in chosen for index in groups[prefix]]
+        answers = [[encoded[i][0][encoded[i][1] :] for i in groups[prefix]] for prefix in chosen]
+        values = score_after_prefixes(model, chosen, answers, int(tokenizer.pad_token_id))
+        for place, value in zip(places, values, strict=True):
+            scores[place] = value
+        progress(len(places))
+    if not shares:
+        _score_whole(model, tokenizer, encoded, scores, progress, tokens_per_batch)
+    return scores
+
+
+def _score_whole(
+    model: Any,
+    tokenizer: Any,
+    encoded: Sequence[tuple[list[int], int]],
+    scores: list[float],
+    progress: Progress,
+    tokens_per_batch: int,
+) -> None:
+    """Score each prompt and answer as one row; for models whose cache can't be shared."""
+    import torch
+
     for batch in _batches([len(ids) for ids, _ in encoded], tokens_per_batch):
         rows = [encoded[index] for index in batch]
         width = max(len(ids) for ids, _ in rows)
@@ -63,7 +98,6 @@ def score_answers(
             span = shared[place, start - 1 - first : len(row) - 1 - first]
             scores[batch[place]] = float(span.gather(1, target[:, None]).mean())
         progress(len(batch))
-    return scores
 
 
 def generate_answers(

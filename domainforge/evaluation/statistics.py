@@ -59,7 +59,8 @@ def paired_interval(
     for _ in names:  # one document of every resample at a time; with one there is but one choice
         chosen = rng.integers(0, len(names), resamples)
         size = sizes[chosen, None]
-        drawn = values[chosen[:, None], rng.integers(0, size, (resamples, sizes.max()))]
+        places = (rng.random((resamples, sizes.max())) * size).astype(np.intp)
+        drawn = values[chosen[:, None], places]
         totals += np.where(np.arange(sizes.max()) < size, drawn, 0.0).sum(axis=1)
         counts += size[:, 0]
     low, high = np.quantile(totals / counts, [0.025, 0.975])

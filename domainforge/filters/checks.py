@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from domainforge.filters import form, language, phrases, truth
+from domainforge.filters import form, kind, language, phrases, truth
 from domainforge.filters.rows import Evidence, FilterConfig, Reason, Row
 
 
@@ -44,6 +44,7 @@ CHECKS = (
     ),
     Check("not_a_question", form.find_not_a_question, ("require_question",)),
     Check("question_is_answer", form.find_question_is_answer),
+    Check("wrong_kind", kind.find_wrong_kind),
     Check(
         "wrong_language",
         language.find_wrong_language,

@@ -26,6 +26,7 @@ Reason = Literal[
     "repetition",
     "not_a_question",
     "question_is_answer",
+    "wrong_kind",
     "wrong_language",
     "quote_missing",
     "question_unrelated",

@@ -1,14 +1,18 @@
 """One training run with TRL's SFTTrainer on rows that we rendered and packed ourselves."""
 
+import contextlib
+import errno
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from domainforge.errors import TrainingError
+from domainforge.run_folder import storage_errors
 from domainforge.training.config import TrainConfig
 from domainforge.training.packing import cut_long, pack_rows, sequence_columns
 from domainforge.training.plan import Plan, plan_training
@@ -95,12 +99,14 @@ def train_student(
     checkpoint = newest_checkpoint(out / CHECKPOINTS)
     resumed = int(checkpoint.name.rpartition("-")[2]) if checkpoint else 0
     started = time.time()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with _disk_errors(out):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.time() - started
     state = trainer.state
     best = state.best_model_checkpoint
     best_step = int(best.rpartition("-")[2]) if best and config.keep_best else state.global_step
-    _save(trainer, tokenizer, out)
+    with _disk_errors(out):
+        _save(trainer, tokenizer, out)
     made = plan.total_tokens * (state.global_step - resumed) / plan.steps
     return TrainOutcome(
         plan=plan,
@@ -270,6 +276,21 @@ def _curve(history: Sequence[Mapping[str, Any]]) -> list[dict[str, float | None]
             point["validation_loss"] = round(float(entry["eval_loss"]), 4)
     kept = [p for p in points.values() if p["loss"] is not None or p["validation_loss"] is not None]
     return sorted(kept, key=lambda point: point["step"] or 0)
+
+
+@contextlib.contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full disk into a StorageError; torch and safetensors raise errors of their own."""
+    from safetensors import SafetensorError
+
+    with storage_errors(folder):
+        try:
+            yield
+        except (SafetensorError, RuntimeError) as error:
+            # torch: "PytorchStreamWriter failed writing file"; safetensors: "I/O error".
+            if re.search(r"I/O error|failed writing file|unexpected pos", str(error)):
+                raise OSError(errno.ENOSPC, str(error).splitlines()[0]) from error
+            raise
 
 
 def _save(trainer: Any, tokenizer: Any, out: Path) -> None:

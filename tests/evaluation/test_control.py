@@ -66,7 +66,7 @@ def map_texts(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def test_a_folder_with_neither_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="domainforge run control.yaml --until split"):
+    with pytest.raises(ConfigError, match=r"domainforge run control\.yaml --until split"):
         load_control(tmp_path)
     assert control_hash(tmp_path) == "none"
 

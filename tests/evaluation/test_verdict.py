@@ -137,7 +137,7 @@ def simulate(rng: np.random.Generator, style: float, knowledge: float) -> dict[s
 
 def verdicts(style: float, knowledge: float, trials: int, *, control: bool = True) -> list[str]:
     rng = np.random.default_rng(17)
-    words = []
+    words: list[str] = []
     for trial in range(trials):
         lines = simulate(rng, style, knowledge)
         del lines["base" if control else "control"]  # only what the verdict is read from

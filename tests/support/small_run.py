@@ -31,6 +31,24 @@ PAGES = {
         "Bettany Croft a fee of nine marks for a stall under the slate roof.\n"
     ),
 }
+# A prompt of its own: the shipped ones may change, and with them what the teacher says.
+PROMPT = """---
+version: 1
+purpose: A question, its answer, and the sentence that supports it.
+reply: {question: str, answer: str, quote: str}
+example: {kind: chat, messages: [{user: "{{ question }}"}, {assistant: "{{ answer }}"}]}
+temperature: 0.7
+max_tokens: 300
+---
+<!-- system -->
+You write questions for an examination.
+<!-- user -->
+{{ document.title }}
+
+{{ fenced(chunk) }}
+
+Write question number {{ sample + 1 }} about this passage.
+"""
 SENTENCE = "gained: the student knows more of these documents than the base model."
 
 
@@ -61,10 +79,12 @@ def make_tokenizer_only(folder: Path) -> Path:
 
 
 def make_project(folder: Path, student: Path | None = None) -> Path:
-    """Write the documents, and a student unless there is one, into a new project folder."""
+    """Write documents, a prompt, and a student unless there is one, into a new project folder."""
     (folder / "documents").mkdir(parents=True)
     for name, text in PAGES.items():
         (folder / "documents" / name).write_text(text)
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "ask.md").write_text(PROMPT)
     if student is None:
         make_tokenizer_only(folder / "student")
     return folder
@@ -76,7 +96,7 @@ def pipeline_values(base_url: str, **more: Any) -> dict[str, Any]:
         "name": "small",
         "sources": [{"files": "documents"}],
         "teacher": {"base_url": base_url, "model": "local-teacher", "json_schema": "yes"},
-        "generate": {"tasks": [{"prompt": "qa", "per_chunk": 6}]},
+        "generate": {"tasks": [{"prompt": "ask", "per_chunk": 6}]},
         "dedup": {"near_jaccard": 0.4},
         "train": {"student": "student"},
         "min_yield_share": 0,

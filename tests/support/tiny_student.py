@@ -3,11 +3,11 @@
 import random
 from pathlib import Path
 
-_WORDS = (
+_TEXT = (
     "the a of in to and is was on at by for with from harbour ferry keeper lamp bell rope tide "
     "council mill bridge stone oil boat night morning winter sailor bread market street tower "
     "opens closes carries rings burns sells built founded repaired every year day hour"
-).split()
+)
 _TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -67,5 +67,5 @@ def make_tiny_student(folder: Path) -> Path:
 
 
 def _sentences(count: int) -> list[str]:
-    chance = random.Random(0)
-    return [f"{' '.join(chance.choices(_WORDS, k=12)).capitalize()}." for _ in range(count)]
+    chance, words = random.Random(0), _TEXT.split()
+    return [f"{' '.join(chance.choices(words, k=12)).capitalize()}." for _ in range(count)]

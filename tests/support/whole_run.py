@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from domainforge.files import shipped_folder
 from domainforge.teacher.ledger import Ledger
 
 PAGES = {
@@ -68,6 +69,9 @@ def make_project(folder: Path, student: Path) -> Path:
     write_lines(folder / "exam.jsonl", exam)
     write_lines(folder / "control" / "rows.jsonl", _control_rows())
     shutil.copytree(student, folder / "student-base")
+    # A copy, so that editing the shipped prompt while a test runs changes nothing in it.
+    (folder / "prompts").mkdir()
+    shutil.copy(shipped_folder("prompts") / "qa.md", folder / "prompts")
     # Two projects answer alike only with the same secret, since it marks passages in prompts.
     Ledger(folder / "ledger.sqlite").close()
     return folder

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-WORDS = "harbour ferry keeper lamp bell rope tide council mill bridge stone oil boat".split()
+WORDS = ("harbour", "ferry", "keeper", "lamp", "bell", "rope", "tide", "council", "mill", "boat")
 
 
 def text_row(id: str, text: str) -> dict[str, Any]:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ def make_plan(
     rows = [{"id": str(index), "kind": kind} for index, kind in enumerate(kinds)]
     config = TrainConfig(
         mixture=Mixture(documents=documents, examples=examples),
-        **{"sequence_tokens": 40, **settings},  # type: ignore[arg-type]
+        **{"sequence_tokens": 40, **settings},
     )
     whole = [rendered(row["id"], length) for row in rows]
     return plan_training(rows, whole, config, 7, max_tokens=max_tokens)[0]
@@ -67,7 +69,7 @@ def test_a_fractional_repeat_takes_other_rows_with_another_seed() -> None:
         ({"epochs": 1, "sequences_per_step": 99}, 1, 1),
     ],
 )
-def test_steps_and_checks(settings: dict[str, float], steps: int, every: int) -> None:
+def test_steps_and_checks(settings: dict[str, Any], steps: int, every: int) -> None:
     plan = make_plan(**settings)
     assert (plan.sequences, plan.steps, plan.check_every_steps) == (10, steps, every)
 
@@ -83,9 +85,9 @@ def test_rows_without_a_trained_token_are_named_and_left_out() -> None:
 @pytest.mark.parametrize(
     "zero", [{"documents": 0, "examples": 0}, {"length": 1}, {"max_tokens": 3}]
 )
-def test_nothing_to_train_on_is_an_error(zero: dict[str, float]) -> None:
+def test_nothing_to_train_on_is_an_error(zero: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match="no row has a token to train on"):
-        make_plan(**zero)  # type: ignore[arg-type]
+        make_plan(**zero)
 
 
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=20), st.integers(0, 2000), st.integers())

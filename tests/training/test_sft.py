@@ -22,6 +22,7 @@ from domainforge.training.sft import (
 from domainforge.training.students import load_model, load_tokenizer
 from tests.training.rows import make_rows
 
+ROOT = Path(__file__).parents[2]
 ROWS = make_rows(6, 12)
 CHECKS = make_rows(0, 3, seed=1)
 QUICK: dict[str, Any] = {
@@ -295,7 +296,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint(tiny_student: Path, tmp_p
     whole = run(tiny_student, tmp_path / "whole", epochs=20)
     out = tmp_path / "killed"
     command = [sys.executable, "-c", CHILD, str(tiny_student), str(out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         for line in child.stdout:
             if int(line) >= whole.steps // 3:

@@ -1,0 +1,41 @@
+"""Check of kind: an answer that can't be what the question asks for (English questions only)."""
+
+import re
+from collections.abc import Sequence
+
+from domainforge.filters.rows import Evidence, FilterConfig, Row
+from domainforge.filters.words import content_terms, is_number
+
+_AMOUNT = re.compile(r"^how many\b", re.IGNORECASE)
+_TIME = re.compile(r"^(when|(on|in|at) (what|which) (date|day|year|month))\b", re.IGNORECASE)
+_NAME = re.compile(r"^(who|where|what is the name)\b", re.IGNORECASE)
+_AMOUNT_WORDS = re.compile(r"\b(no|none|zero|once|twice|both|all|half|several|many|few|dozen)\b")
+_TIME_WORDS = re.compile(
+    r"\b(january|february|march|april|may|june|july|august|september|october|november|december|"
+    r"\w+day|spring|summer|autumn|fall|winter|days?|weeks?|months?|years?|century|centuries|hours?|"
+    r"minutes?|morning|noon|afternoon|evening|night|midnight|dawn|dusk|sunset|sunrise|now|then|"
+    r"tomorrow|always|never|annually|daily|weekly|monthly|yearly|after|before|until|till|since|"
+    r"during|while|when|once|every|each|as|if|upon)\b"
+)
+
+
+def find_wrong_kind(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
+    """Find "how many" without a number, "when" without a time, "who" or "where" with only a number.
+
+    Questions in other words, or in other languages, pass.
+    """
+    return [_wrong_kind(row) for row in rows]
+
+
+def _wrong_kind(row: Row) -> Evidence:
+    said, terms = row.answer.lower(), content_terms(row.answer)
+    numbers = [term for term in terms if is_number(term)]
+    if _AMOUNT.match(row.question):
+        fits = numbers or _AMOUNT_WORDS.search(said)
+        return None if fits else f"asks how many, and no number answers: {row.answer[:120]!r}"
+    if _TIME.match(row.question):
+        fits = numbers or _TIME_WORDS.search(said)
+        return None if fits else f"asks when, and no time answers: {row.answer[:120]!r}"
+    if _NAME.match(row.question) and terms and len(numbers) == len(terms):
+        return f"asks for a name, and a number answers: {row.answer[:120]!r}"
+    return None

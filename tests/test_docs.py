@@ -1,0 +1,64 @@
+"""The papers against the code: the tree, the commands, the reference of keys."""
+
+import re
+from pathlib import Path
+
+import typer.main
+
+from domainforge.cli import app
+from domainforge.reference import pipeline_reference
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_path_of_the_tree_exists() -> None:
+    tree = README.split("<!-- tree -->")[1].split("<!-- /tree -->")[0]
+    inside = ""
+    found = 0
+    for line in tree.splitlines():
+        match = re.match(r"^( {4}| {6})(\S+)\s{2,}\S", line) or re.match(r"^( {4})(\S+/)$", line)
+        if not match:
+            assert not line.strip(), f"the tree has a line that names nothing: {line!r}"
+            continue
+        indent, name = match[1], match[2]
+        path = ROOT / (name if len(indent) == 4 else f"{inside}/{name}")
+        inside = name if len(indent) == 4 else inside
+        assert path.exists(), f"README's tree names {name}, which isn't there"
+        found += 1
+    assert found > 20
+
+
+def test_the_tree_names_every_package() -> None:
+    tree = README.split("<!-- tree -->")[1].split("<!-- /tree -->")[0]
+    for package in (ROOT / "domainforge").iterdir():
+        if (package / "__init__.py").exists():
+            assert f" {package.name}/ " in tree, f"README's tree lacks {package.name}/"
+
+
+def test_readme_names_every_command() -> None:
+    table = README.split("## Commands")[1].split("## What is where")[0]
+    command = typer.main.get_command(app)
+    for name in command.commands:  # type: ignore[attr-defined]
+        assert f"`domainforge {name}" in table, f"README's commands lack {name}"
+
+
+def test_readme_names_every_option_of_run() -> None:
+    table = README.split("## Commands")[1].split("## What is where")[0]
+    run = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    options = {o for p in run.params for o in p.opts if o.startswith("--")} - {"--help"}
+    missing = {o for o in options if f"{o}" not in table}
+    assert not missing
+
+
+def test_the_reference_of_keys_is_current() -> None:
+    written = (ROOT / "docs" / "pipeline.md").read_text(encoding="utf-8")
+    assert written == pipeline_reference(), "python -m domainforge.reference > docs/pipeline.md"
+
+
+def test_links_between_papers_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for name in re.findall(
+            r"`((?:docs|benchmarks|pipelines|data|tests)/[\w./-]+)`", page.read_text()
+        ):
+            assert (ROOT / name).exists(), f"{page.name} names {name}, which isn't there"
