@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from domainforge.context import Context
-from domainforge.pipeline import STAGES, _bounds, fingerprint, make_context
+from domainforge.pipeline import STAGES, fingerprint, make_context, stage_bounds
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_manifest
 from domainforge.stage import Stage
@@ -81,7 +81,7 @@ def plan_run(
     """
     run = RunFolder(project / "runs" / pipeline.name)
     run.read_record()
-    first, last = _bounds(from_stage, until_stage)
+    first, last = stage_bounds(from_stage, until_stage)
     with tempfile.TemporaryDirectory(prefix="domainforge-dry-run-") as scratch:
         context = _make_dry_context(pipeline, project, Path(scratch), say)
         context.exam  # noqa: B018  a broken exam would stop the run, so it stops this too

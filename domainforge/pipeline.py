@@ -11,6 +11,7 @@ from typing import Any
 from domainforge import __version__
 from domainforge.context import Context
 from domainforge.errors import ConfigError, DataError
+from domainforge.evaluation.control import load_control
 from domainforge.pipeline_file import Pipeline
 from domainforge.records import canonical_json, text_hash
 from domainforge.run_folder import Inputs, Manifest, RunFolder, read_manifest
@@ -110,7 +111,7 @@ def run_pipeline(
     Raises:
         DomainForgeError: Something that the user can mend; what was finished stays.
     """
-    first, last = _bounds(from_stage, until_stage)
+    first, last = stage_bounds(from_stage, until_stage)
     run = RunFolder(project / "runs" / pipeline.name)
     started = time.time()
     with run.locked():
@@ -123,6 +124,8 @@ def run_pipeline(
 
         context = make_context(pipeline, project, listen)
         context.exam  # noqa: B018  a broken exam must show now, not after the training
+        if pipeline.evaluate.control is not None:
+            load_control(context.find(pipeline.evaluate.control))  # so must a broken control
         record = _begin_record(record, pipeline)
         listen({"event": "run", "name": pipeline.name, "seed": pipeline.seed})
         states: list[StageState] = []
@@ -235,7 +238,12 @@ def _publish_scores(stage: Stage, run: RunFolder) -> None:
         write_atomic(run.path / "scores.json", source.read_text(encoding="utf-8"))
 
 
-def _bounds(from_stage: str | None, until_stage: str | None) -> tuple[int, int]:
+def stage_bounds(from_stage: str | None, until_stage: str | None) -> tuple[int, int]:
+    """Return the index of the first stage that must run again, and of the last that may run.
+
+    Raises:
+        ConfigError: No stage has that name, or the first comes after the last.
+    """
     names = [stage.name for stage in STAGES]
     for option, value in (("--from", from_stage), ("--until", until_stage)):
         if value is not None and value not in names:

@@ -32,7 +32,9 @@ def paired_interval(
     """Bootstrap the mean of paired differences in two stages: documents, then their questions.
 
     Questions about one document share its luck, so resampling questions alone would give too
-    narrow an interval (Davison & Hinkley 1997, section 3.8). The mean weighs each question alike.
+    narrow an interval. The two-stage bootstrap for clustered data is in Davison & Hinkley 1997,
+    section 3.8. The mean weighs each question alike. In simulations (1,000 each) it covers 92 to
+    99 % with ten documents, but only 82 % with four that differ much: few documents prove little.
 
     Args:
         differences: One per question, same order as `documents`.

@@ -3,10 +3,13 @@
 import bisect
 import itertools
 import math
+import random
 from collections.abc import Sequence
 from typing import Any
 
 from domainforge.training.render import IGNORED, Rendered
+
+_SMALLEST_ROW_TOKENS = 2  # a shorter row has nothing to predict
 
 
 def cut_long(rows: Sequence[Rendered], max_tokens: int) -> list[Rendered]:
@@ -26,25 +29,33 @@ def cut_long(rows: Sequence[Rendered], max_tokens: int) -> list[Rendered]:
     return [piece for piece in pieces if piece.trained_tokens]
 
 
-def pack_rows(rows: Sequence[Rendered], max_tokens: int) -> list[list[Rendered]]:
-    """Put rows into as few sequences as best-fit decreasing finds.
+def pack_rows(rows: Sequence[Rendered], max_tokens: int, seed: int) -> list[list[Rendered]]:
+    """Put rows into sequences by best fit, in shuffled order, copies of a row apart.
 
-    Best-fit decreasing as in "Fewer Truncations Improve Language Modeling" (arXiv 2404.10830);
-    rows must not be longer than `max_tokens`.
+    Best-fit *decreasing* (arXiv 2404.10830) packs a little tighter, but puts copies of one
+    passage, and rows of one kind, into the same step; a step should be a fair sample of the mix.
+    Rows must not be longer than `max_tokens`.
     """
-    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i].input_ids), i))
+    order = list(range(len(rows)))
+    random.Random(seed).shuffle(order)
     bins: list[list[Rendered]] = []
+    inside: list[set[str]] = []
     room: list[tuple[int, int]] = []  # (free tokens, bin), sorted; the fullest that fits is taken
     for index in order:
         row, length = rows[index], len(rows[index].input_ids)
         place = bisect.bisect_left(room, (length, -1))
+        while place < len(room) and row.id in inside[room[place][1]]:
+            place += 1
         if place < len(room):
             free, chosen = room.pop(place)
             bins[chosen].append(row)
+            inside[chosen].add(row.id)
         else:
             free, chosen = max_tokens, len(bins)
             bins.append([row])
-        bisect.insort(room, (free - length, chosen))
+            inside.append({row.id})
+        if free - length >= _SMALLEST_ROW_TOKENS:
+            bisect.insort(room, (free - length, chosen))
     return bins
 
 

@@ -75,7 +75,7 @@ def plan_training(
     ]
     if max_tokens is not None:
         mixed = fit_tokens(mixed, max_tokens, seed)
-    bins = pack_rows(cut_long(mixed, config.sequence_tokens), config.sequence_tokens)
+    bins = pack_rows(cut_long(mixed, config.sequence_tokens), config.sequence_tokens, seed)
     if not bins:
         raise TrainingError(
             "no row has a token to train on; look at `domainforge show RUN train`, and at "

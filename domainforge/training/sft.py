@@ -84,7 +84,7 @@ def train_student(
     rendered = [render_row(row, tokenizer) for row in train]
     plan, bins = plan_training(train, rendered, config, seed, max_tokens=max_tokens)
     checks = [r for row in validation if (r := render_row(row, tokenizer)).trained_tokens]
-    check_bins = pack_rows(cut_long(checks, config.sequence_tokens), config.sequence_tokens)
+    check_bins = pack_rows(cut_long(checks, config.sequence_tokens), config.sequence_tokens, seed)
     trainer = _make_trainer(
         load_model(base),
         tokenizer,

@@ -46,7 +46,7 @@ def test_no_trained_token_is_lost_to_cutting_but_first_ones(
 @given(LENGTHS, st.integers(100, 200))
 def test_packing_loses_no_row_and_overfills_no_sequence(lengths: list[int], most: int) -> None:
     rows = [row(str(index), length) for index, length in enumerate(lengths)]
-    bins = pack_rows(rows, most)
+    bins = pack_rows(rows, most, 7)
     assert Counter(r.id for packed in bins for r in packed) == Counter(r.id for r in rows)
     assert all(0 < sum(len(r.input_ids) for r in packed) <= most for packed in bins)
     # Best-fit never leaves two sequences that would go into one.
@@ -57,7 +57,7 @@ def test_packing_loses_no_row_and_overfills_no_sequence(lengths: list[int], most
 @settings(max_examples=30)
 @given(LENGTHS)
 def test_the_first_token_of_a_row_never_counts(lengths: list[int]) -> None:
-    bins = pack_rows([row(str(i), length) for i, length in enumerate(lengths)], 128)
+    bins = pack_rows([row(str(i), length) for i, length in enumerate(lengths)], 128, 7)
     columns = sequence_columns(bins)
     for packed, ids, labels, parts in zip(bins, *columns.values(), strict=True):
         assert len(ids) == len(labels) == sum(parts)
@@ -67,9 +67,18 @@ def test_the_first_token_of_a_row_never_counts(lengths: list[int]) -> None:
         assert counted == sum(r.trained_tokens for r in packed)
 
 
-def test_the_fullest_sequence_that_fits_is_taken() -> None:
-    bins = pack_rows([row("a", 6), row("b", 8), row("c", 2)], 10)
-    assert [[r.id for r in packed] for packed in bins] == [["b", "c"], ["a"]]
+def test_copies_of_a_row_lie_in_different_sequences() -> None:
+    rows = [row(str(name), 10) for name in range(12)] * 4
+    bins = pack_rows(rows, 60, 7)
+    assert sorted(r.id for packed in bins for r in packed) == sorted(r.id for r in rows)
+    assert all(len({r.id for r in packed}) == len(packed) for packed in bins)
+    assert len(bins) <= 10  # eight would hold them without a gap
+
+
+def test_the_order_of_packing_follows_the_seed() -> None:
+    rows = [row(str(name), 5 + name) for name in range(12)]
+    assert pack_rows(rows, 30, 1) == pack_rows(rows, 30, 1)
+    assert pack_rows(rows, 30, 1) != pack_rows(rows, 30, 2)
 
 
 def test_a_row_one_token_too_long_leaves_no_sequence_without_a_loss() -> None:
