@@ -90,7 +90,11 @@ def _prepare(data: Path, project: Path, count: int) -> int:
             )
     body = "\n".join(json.dumps(entry, ensure_ascii=False) for entry in exam)
     (project / "exam.jsonl").write_text(body + "\n", encoding="utf-8")
-    common = "teacher: embedded\nassign: {test_share: 0}\n"
+    common = (
+        "teacher: embedded\nassign: {test_share: 0}\n"
+        "train: {method: full, learning_rate: 4.0e-4, epochs: 2, "
+        "mixture: {documents: 6, examples: 1}}\n"
+    )
     (project / "control.yaml").write_text(f"name: control\nsources: [{{files: others}}]\n{common}")
     (project / "stories.yaml").write_text(
         f"name: stories\nsources: [{{files: stories}}]\n{common}"

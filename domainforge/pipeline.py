@@ -214,6 +214,8 @@ def _run_stage(
             "seconds": round(time.time() - started, 1),
         },
     )
+    if stage.name == "train":
+        (run.path / "scores.json").unlink(missing_ok=True)  # they were of another student
     _publish_scores(stage, run)
     context.emit(
         "stage",

@@ -152,10 +152,12 @@ def template_values(
     }
 
     def fenced(of: Mapping[str, Any]) -> str:
+        # Title and headings are the document's words too, so they stand inside.
+        body = f"# {' > '.join([unit.chunk['title'], *of['headings']])}\n\n{of['text']}"
         marker = fence(of["id"])
-        while marker in of["text"]:  # nobody can aim for this; it must not happen by chance either
+        while marker in body:  # nobody can aim for this; it must not happen by chance either
             marker = fence(marker)
-        return f"<passage {marker}>\n{of['text']}\n</passage {marker}>"
+        return f"<passage {marker}>\n{body}\n</passage {marker}>"
 
     return {
         "document": {"title": unit.chunk["title"], "uri": unit.chunk["uri"]},

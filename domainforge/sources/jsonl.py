@@ -12,6 +12,7 @@ from domainforge.sources.loaded import LeftOut, Loaded, SourceFile
 
 _TEXT_FIELDS = ("text", "content", "body")
 _ID_FIELDS = ("id", "url")
+_KINDS = frozenset({"chat", "text"})  # of rows that DomainForge itself writes, `show --json`
 _MEANING = {
     "exam_file": "questions to test with, never to learn from",
     "example_file": "chat messages, not documents; set text_field if its rows have a text",
@@ -91,11 +92,17 @@ def _not_documents(rows: Sequence[_Row], file: SourceFile) -> str | None:
     exam = all({"question", "answers"} <= row.fields.keys() for row in rows)
     if exam and file.path.name == "exam.jsonl":
         return "exam_file"
+    if all(row.fields.get("kind") in _KINDS for row in rows) and _some_chats(rows):
+        return "example_file"
     if any(_text_field(row.fields, file.config) for row in rows):
         return None
     if exam:
         return "exam_file"
     return "example_file" if all("messages" in row.fields for row in rows) else None
+
+
+def _some_chats(rows: Sequence[_Row]) -> bool:
+    return any(row.fields.get("messages") for row in rows)
 
 
 def _text_field(fields: dict[str, Any], config: SourceConfig) -> str | None:

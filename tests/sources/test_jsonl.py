@@ -77,6 +77,16 @@ def test_exams_and_examples_are_no_documents(
     assert [(item.uri, item.reason) for item in loaded.dropped] == [(f"kb/{name}", reason)]
 
 
+def test_rows_that_a_run_wrote_are_no_documents(tmp_path: Path) -> None:
+    chat = {"kind": "chat", "messages": [{"role": "user", "content": "Hi"}], "text": None}
+    text = {"kind": "text", "messages": None, "text": "Veltren lies on the Osk."}
+    loaded = load_bytes(tmp_path, "rows.jsonl", lines(chat, text))
+    assert not loaded.documents
+    assert [item.reason for item in loaded.dropped] == ["example_file"]
+    alone = load_bytes(tmp_path, "texts.jsonl", lines(text))
+    assert [document.text for document in alone.documents] == ["Veltren lies on the Osk."]
+
+
 def test_a_file_with_questions_and_texts_is_documents(tmp_path: Path) -> None:
     loaded = load_bytes(tmp_path, "faq.jsonl", lines({**EXAM, "text": "Ilse built it."}))
     assert [document.text for document in loaded.documents] == ["Ilse built it."]
