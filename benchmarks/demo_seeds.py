@@ -52,9 +52,9 @@ def _report(done: dict[str, Finished]) -> None:
     rows, figures = [], {}
     for name, run in done.items():
         assert run.scores is not None
-        contrast = metric(run.scores, "contrast", "over_control")
+        contrast = metric(run.scores, "pmi_contrast", "over_control")
         likelihood = metric(run.scores, "log_likelihood", "over_control")
-        choice = metric(run.scores, "choice", "over_control")
+        choice = metric(run.scores, "pmi_choice", "over_control")
         rows.append(
             [
                 name,
@@ -78,9 +78,9 @@ def _report(done: dict[str, Finished]) -> None:
     header = (
         "run",
         "verdict",
-        "contrast over control",
+        "PMI contrast over control",
         "log-likelihood over control",
-        "choice, student / control",
+        "PMI choice, student / control",
         "tokens",
         "kept",
         "CPU s",

@@ -315,18 +315,18 @@ def _print_dry_run(
 
 
 def _print_end(console: "Console", end: "RunEnd", *, as_json: bool) -> None:
-    """Say how it ended: the verdict, where the student is, what to try next."""
+    """Say where the student is, what to try next, and as the last line the verdict."""
     from dataclasses import asdict
 
     if as_json:
         write_json({"event": "end", **asdict(end)})
         return
-    if end.sentence:
-        styles = {"gained": "bold green", "not_shown": "bold yellow"}
-        say(console, end.sentence, style=styles.get(str(end.verdict), "bold red"))
     if end.student:
         say(console, f"the student: {end.student}")
     say(console, f"next: {end.next}")
+    if end.sentence:
+        styles = {"gained": "bold green", "not_shown": "bold yellow"}
+        say(console, end.sentence, style=styles.get(str(end.verdict), "bold red"))
 
 
 def _questions(console: "Console") -> "Iterator[str]":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from domainforge.context import Context
+from domainforge.evaluation.control import load_control
 from domainforge.pipeline import STAGES, fingerprint, make_context, stage_bounds
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_manifest
@@ -85,6 +86,8 @@ def plan_run(
     with tempfile.TemporaryDirectory(prefix="domainforge-dry-run-") as scratch:
         context = _make_dry_context(pipeline, project, Path(scratch), say)
         context.exam  # noqa: B018  a broken exam would stop the run, so it stops this too
+        if pipeline.evaluate.control is not None:
+            load_control(context.find(pipeline.evaluate.control))  # so would a broken control
         planner = _Planner(pipeline, context, run, Path(scratch))
         plans = []
         calls = None

@@ -4,7 +4,7 @@ import importlib.metadata
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,6 @@ class RunReport:
     stages: Sequence[StageState]
     seconds: float
     scores: Mapping[str, Any] | None = None
-    totals: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make_context(pipeline: Pipeline, project: Path, listener: Listener) -> Context:
@@ -88,7 +87,7 @@ def make_context(pipeline: Pipeline, project: Path, listener: Listener) -> Conte
     path = context.find(exam)
     if not path.exists():
         raise ConfigError(f"evaluate.exam: no such file: {exam} (looked in {project})")
-    return Context(**{**_fields(context), "exam_path": path})
+    return replace(context, exam_path=path)
 
 
 def run_pipeline(
@@ -127,6 +126,8 @@ def run_pipeline(
         if pipeline.evaluate.control is not None:
             load_control(context.find(pipeline.evaluate.control))  # so must a broken control
         record = _begin_record(record, pipeline)
+        if not record["stages"]:
+            run.write_record(record)  # so that `status` knows of a run in its first stage
         listen({"event": "run", "name": pipeline.name, "seed": pipeline.seed})
         states: list[StageState] = []
         for index, stage in enumerate(STAGES):
@@ -271,7 +272,3 @@ def _begin_record(record: dict[str, Any], pipeline: Pipeline) -> dict[str, Any]:
         "versions": versions,
         "stages": record.get("stages", {}),
     }
-
-
-def _fields(context: Context) -> dict[str, Any]:
-    return {name: getattr(context, name) for name in Context.__dataclass_fields__}

@@ -218,11 +218,10 @@ class RunFolder:
 
 
 def folder_hash(output: Output) -> str:
-    """Hash a stage's content: its tables' hashes, or its files where it wrote no table."""
-    if output.tables:
-        return text_hash(canonical_json({k: v["content_hash"] for k, v in output.tables.items()}))
+    """Hash a stage's content: the rows of its tables, and every other file it wrote."""
     from domainforge.files import file_hash
 
+    tables = {name: table["content_hash"] for name, table in output.tables.items()}
     files = {
         str(path.relative_to(output.folder)): file_hash(path)
         for path in sorted(output.folder.rglob("*"))
@@ -230,8 +229,9 @@ def folder_hash(output: Output) -> str:
         and "checkpoints" not in path.relative_to(output.folder).parts
         and path.name != MANIFEST
         and not path.name.startswith(".")
+        and not (tables and path.name.startswith("part-"))
     }
-    return text_hash(canonical_json(files))
+    return text_hash(canonical_json({"tables": tables, "files": files}))
 
 
 def read_table(folder: Path, name: str = "") -> pa.Table:

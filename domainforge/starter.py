@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from domainforge.errors import ConfigError, SourceError
-from domainforge.pipeline_file import Pipeline, check_pipeline
+from domainforge.pipeline_file import Pipeline, check_pipeline, settings_of
 from domainforge.run_folder import write_atomic
 from domainforge.sources.config import SourceConfig
 from domainforge.sources.files import LOADERS, FoundFiles, find_files
@@ -104,7 +104,7 @@ def write_pipeline(path: Path, text: str) -> None:
 def _emit(name: str, value: Any, info: Any, indent: int) -> list[str]:
     """Write one key; nested settings get comments of their own."""
     pad = " " * indent
-    model = _settings_of(info.annotation)
+    model = settings_of(info.annotation)
     if model is not None and isinstance(value, Mapping):
         return [f"{pad}{name}:", *_emit_fields(model, value, indent + 2)]
     if model is not None and isinstance(value, Sequence) and not isinstance(value, str):
@@ -147,10 +147,3 @@ def _flow(value: Any) -> str:
     """Write a value on one line of YAML."""
     text = yaml.safe_dump([value], default_flow_style=True, width=10**6, allow_unicode=True)
     return text.strip()[1:-1]
-
-
-def _settings_of(annotation: Any) -> type[Settings] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return annotation
-    parts = (_settings_of(argument) for argument in getattr(annotation, "__args__", ()))
-    return next((part for part in parts if part is not None), None)

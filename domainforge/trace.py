@@ -32,6 +32,10 @@ class PromptNote:
     path: Path | None
     changed: bool
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-ready values."""
+        return {**asdict(self), "path": str(self.path) if self.path else None}
+
 
 @dataclass(frozen=True)
 class Exchange:
@@ -78,7 +82,7 @@ class Trace:
             "row": self.row,
             "way": [{"stage": place.stage, "table": place.label} for place in self.way],
             "dropped_by": self.dropped_by,
-            "prompt": self.prompt and {**asdict(self.prompt), "path": str(self.prompt.path)},
+            "prompt": self.prompt and self.prompt.as_dict(),
             "exchanges": [asdict(exchange) for exchange in self.exchanges],
             "chunk": self.chunk,
             "document": self.document,

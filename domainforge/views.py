@@ -14,6 +14,7 @@ from rich.text import Text
 
 from domainforge.batches import TRAINED_MARKS, BatchSequence
 from domainforge.dry_run import DryRun
+from domainforge.pipeline import STAGES
 from domainforge.show import Place, Row, Selection
 from domainforge.status import RunLine, RunStatus, barren_documents
 from domainforge.teacher.session import TeacherReport
@@ -35,7 +36,7 @@ def print_runs(console: Console, runs: Sequence[RunLine]) -> None:
         if run.fault:
             table.add_row(run.name, "", Text("can't be read", style="red"), "", "")
             continue
-        stages = f"{run.stages_done} of 10" + (", running" if run.active else "")
+        stages = f"{run.stages_done} of {len(STAGES)}" + (", running" if run.active else "")
         ago = f"{short_time(run.age_seconds)} ago"
         table.add_row(run.name, stages, run.verdict or "", short_time(run.seconds), ago)
     console.print(table)

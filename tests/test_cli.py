@@ -504,7 +504,7 @@ def test_verdicts_have_exit_codes() -> None:
 
 
 @pytest.mark.slow
-def test_the_whole_line_ends_with_verdict_student_and_what_to_try(
+def test_the_whole_line_ends_with_student_what_to_try_and_verdict(
     empty: Path, tiny_student: Path
 ) -> None:
     project = make_project(empty / "project", student=tiny_student)
@@ -527,7 +527,7 @@ def test_the_whole_line_ends_with_verdict_student_and_what_to_try(
         run = command("run", "p.yaml", "--gate")
         first = subprocess.run(run, env=environment(), capture_output=True, text=True)
     assert first.returncode == VERDICT_CODES["not_shown"], first.stderr
-    sentence, student, following = first.stdout.splitlines()[-3:]
+    student, following, sentence = first.stdout.splitlines()[-3:]
     assert sentence.startswith("not shown: ")
     assert student == "the student: runs/small/export/model"
     assert following == "next: domainforge chat small"

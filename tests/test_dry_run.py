@@ -103,3 +103,6 @@ def test_what_would_stop_the_run_stops_the_plan(tmp_path: Path) -> None:
     values = pipeline_values("http://127.0.0.1:1/v1", sources=[{"files": "gone"}])
     with pytest.raises(SourceError, match="gone"):
         plan_run(check_pipeline(values, "p.yaml"), project)
+    values = pipeline_values("http://127.0.0.1:1/v1", evaluate={"control": "gone"})
+    with pytest.raises(ConfigError, match=r"evaluate\.control: .*gone"):
+        plan_run(check_pipeline(values, "p.yaml"), project)

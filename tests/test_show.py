@@ -170,6 +170,9 @@ def test_trace_says_what_is_missing_or_changed(project: Path, tmp_path: Path) ->
     assert trace.prompt.changed
     assert trace.prompt.path == prompt
     assert "no ledger" in trace.exchanges[0].status
+    prompt.unlink()
+    told = trace_row(run, row["id"], copy).as_dict()["prompt"]
+    assert (told["name"], told["path"], told["changed"]) == ("ask", None, True)
     assert not (copy / "ledger.sqlite").exists(), "tracing writes nothing"
     (copy / "ledger.sqlite").write_text("this is no ledger, but a text of some length")
     with pytest.raises(StorageError, match="can't be read as a ledger"):

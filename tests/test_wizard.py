@@ -48,7 +48,7 @@ def test_defaults_write_a_pipeline_that_loads(project: Path) -> None:
     result = answer("", "", "", "", "", "", "", "")
     assert result.exit_code == 0
     assert "3 files can be read: 2 .md, 1 .txt" in result.stdout
-    assert "to run it: domainforge run pipelines/documents.yaml" in result.stdout
+    assert "to run it: domainforge run pipelines/documents.yaml" in said(result)
     pipeline = load_pipeline(project / "pipelines" / "documents.yaml")
     assert pipeline.name == "documents"
     assert pipeline.sources[0].files == "documents"

@@ -23,6 +23,7 @@ class Item:
         document: Groups questions for the interval.
         passage: Text for the open book; None where none was found.
         distractors: Gold answers of other questions of the same kind, same document first.
+        rivals: Places of those questions among the items.
     """
 
     question: ExamQuestion
@@ -30,6 +31,7 @@ class Item:
     document: str
     passage: str | None
     distractors: tuple[str, ...]
+    rivals: tuple[int, ...] = ()
 
 
 def prepare_items(
@@ -47,6 +49,7 @@ def prepare_items(
     items = []
     for index, question in enumerate(exam):
         found = _find_passages(question, texts, documents[index])
+        rivals = _rivals(index, exam, documents)
         held_out = any(sides.get(chunk["id"]) == "test" for chunk in found)
         kind: Slice = "one_passage" if question.one_passage else "two_passages"
         items.append(
@@ -55,7 +58,8 @@ def prepare_items(
                 slice="held_out" if held_out else kind,
                 document=documents[index],
                 passage="\n\n".join(chunk["text"] for chunk in found) or None,
-                distractors=_distractors(index, exam, documents),
+                distractors=tuple(exam[at].answers[0] for at in rivals),
+                rivals=rivals,
             )
         )
     return items
@@ -114,22 +118,20 @@ def _find_passages(
     return [best[0]] if best else []
 
 
-def _distractors(
-    index: int, exam: Sequence[ExamQuestion], documents: Sequence[str]
-) -> tuple[str, ...]:
-    """Five gold answers of other questions of the same kind, those of the same document first."""
+def _rivals(index: int, exam: Sequence[ExamQuestion], documents: Sequence[str]) -> tuple[int, ...]:
+    """Five other questions of the kind with other answers, those of the same document first."""
     question = exam[index]
     own = {normalise_answer(answer) for answer in question.answers}
     others = [
-        (documents[i] != documents[index], _shuffled(question.id, other.id), other.answers[0])
+        (documents[i] != documents[index], _shuffled(question.id, other.id), i)
         for i, other in enumerate(exam)
         if i != index and other.answer_kind == question.answer_kind
     ]
-    chosen: dict[str, str] = {}
-    for _, _, answer in sorted(others):
-        plain = normalise_answer(answer)
+    chosen: dict[str, int] = {}
+    for _, _, at in sorted(others):
+        plain = normalise_answer(exam[at].answers[0])
         if plain not in own:
-            chosen.setdefault(plain, answer)
+            chosen.setdefault(plain, at)
     return tuple(chosen.values())[:DISTRACTORS]
 
 

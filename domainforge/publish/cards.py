@@ -84,7 +84,8 @@ def model_card(facts: Facts) -> str:
         "",
         "The intervals are 95 %, bootstrapped over documents and their questions, paired. "
         "`log_likelihood` and `contrast` are nats per token; `contrast` is the gold answer's "
-        "likelihood less that of other gold answers of the same kind. The control is the same "
+        "likelihood less that of other gold answers of the same kind; `pmi_contrast` first takes "
+        "from each what it gets after other questions. The control is the same "
         "base, trained by the same recipe on as many tokens of other documents: what it gains is "
         "style, not knowledge.",
         "",

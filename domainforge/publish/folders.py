@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from domainforge.errors import ExportError
+from domainforge.publish.cards import teacher_name
 
 KINDS = ("chat", "text")
 SPLITS = ("train", "validation", "test")
@@ -50,6 +51,9 @@ def write_datasets(splits: dict[str, pa.Table], target: Path) -> dict[str, list[
             unused = ["text"] if kind == "chat" else ["messages", "fields"]
             place = target / kind / f"{split}.parquet"
             place.parent.mkdir(parents=True, exist_ok=True)
+            names = [name and teacher_name(name) for name in rows.column("teacher").to_pylist()]
+            at = rows.schema.get_field_index("teacher")
+            rows = rows.set_column(at, "teacher", pa.array(names, pa.string()))
             pq.write_table(rows.drop_columns([*unused, "reason", "evidence"]), place)
             files.setdefault(kind, []).append(split)
     return files

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from domainforge.context import Context
+from domainforge.errors import DataError
 from domainforge.evaluation.control import control_hash, load_control
 from domainforge.evaluation.exam import exam_hash
 from domainforge.evaluation.measure import Measured, measure_model
@@ -60,7 +61,11 @@ def run(config: EvaluateConfig, inputs: Inputs, out: Output, context: Context) -
     if not items:
         sentence = "not shown: no exam was given (evaluate.exam), so nothing was measured"
     perplexity = {name: work.perplexity(name) for name in ("base", "student")}
-    extra = {"questions": _answers(items, lines), "slices": _count_slices(items)}
+    extra = {
+        "questions": _answers(items, lines),
+        "slices": _count_slices(items),
+        "dose": work.dose(),
+    }
     scores = as_scores(word, sentence, metrics, perplexity, extra)
     write_atomic(out.folder / SCORES, json.dumps(scores, indent=2, ensure_ascii=False) + "\n")
     if items:
@@ -166,7 +171,7 @@ class _Work:
         def report(done: int, total: int, numbers: Mapping[str, Any]) -> None:
             self._context.progress(done, total, what="control training", **numbers)
 
-        train_student(
+        outcome = train_student(
             train,
             validation,
             self._context.student_folder,
@@ -176,8 +181,24 @@ class _Work:
             report,
             max_tokens=int(figures["tokens_per_epoch"]),
         )
+        for kind, wanted, had in (
+            ("chat", figures["chat_rows_per_epoch"], outcome.plan.chat_rows),
+            ("text", figures["text_rows_per_epoch"], outcome.plan.text_rows),
+        ):
+            if wanted and not had:
+                raise DataError(
+                    f"evaluate.control: it has no {kind} rows, but the student learned from "
+                    f"{wanted} an epoch; a control without them can't subtract their style"
+                )
+        dose = {"student_tokens": figures["tokens"], "control_tokens": outcome.tokens}
+        write_atomic(self._folder / "dose.json", json.dumps(dose))
         whole.touch()
         return folder
+
+    def dose(self) -> dict[str, int]:
+        """Tokens that student and control were trained on; empty without a control."""
+        path = self._folder / "dose.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
     def _load(self, folder: Path) -> tuple[Any, Any]:
         from domainforge.training.students import load_model, load_tokenizer

@@ -249,11 +249,12 @@ def _index(exam: Sequence[ExamQuestion], config: SplitConfig) -> ExamIndex:
 
 
 def _find_exam_overlap(rows: Sequence[Row], index: ExamIndex) -> dict[str, Drop]:
-    """Find generated chats that match an exam question; documents may say what they say."""
+    """Find generated rows that match an exam question; documents may say what they say."""
     drops = {}
     for row in rows:
-        if row["kind"] == "chat":
-            text = "\n".join(message["content"] or "" for message in row["messages"])
+        if row["prompt_hash"]:  # a teacher wrote it; passages have none
+            said = [message["content"] or "" for message in row["messages"] or ()]
+            text = "\n".join([*said, row["text"] or ""])
             overlap = index.find(question_of(row), text)
             if overlap is not None:
                 drops[row["id"]] = Drop("exam_overlap", str(overlap))
@@ -267,7 +268,7 @@ def _find_near_test(
     held = {row["cluster"]: row["id"] for row in rows if row["side"] == "test" and row["cluster"]}
     chunks: dict[str, list[str]] = {"train": [], "test": []}
     for row in rows:
-        if row["kind"] == "text" and row["prompt"] == _DOCUMENT:
+        if row["kind"] == "text" and not row["prompt_hash"]:
             chunks[row["side"]].append(row["chunk_id"])
     texts = {side: [passages[at]["text"] for at in ids] for side, ids in chunks.items()}
     matches = find_matches(texts["train"], texts["test"], config.near_test_jaccard, seed)

@@ -56,6 +56,7 @@ class Fault(Exception):
 
 def read_error(status: int, body: bytes, headers: Mapping[str, str], endpoint: Endpoint) -> Fault:
     """Tell what an error status means for this request and for the run."""
+    body = _scrubbed(body, endpoint)
     parsed = _parse(body)
     text = endpoint.scrub(error_text(parsed, body))
     kind, code = f"http_{status}", error_code(parsed)
@@ -77,6 +78,11 @@ def read_error(status: int, body: bytes, headers: Mapping[str, str], endpoint: E
     return Fault(kind, text, passing=passing, retry_after=retry_after)
 
 
+def _scrubbed(body: bytes, endpoint: Endpoint) -> bytes:
+    """Take keys out of a body before it is shortened: half a key at the cut is a leak too."""
+    return endpoint.scrub(body.decode(errors="replace")).encode()
+
+
 def read_success(body: bytes, content_type: str, endpoint: Endpoint) -> dict[str, Any]:
     """Return the completion in a body that came with status 200.
 
@@ -85,12 +91,13 @@ def read_success(body: bytes, content_type: str, endpoint: Endpoint) -> dict[str
     """
     start = body[:200].lstrip()
     if start.startswith(b"<") or ("html" in content_type and not start.startswith(b"{")):
-        raise Fault("html", endpoint.scrub(shorten(body)))
+        raise Fault("html", shorten(_scrubbed(body, endpoint)))
     parsed = _parse(body)
     if not isinstance(parsed, dict):
-        raise Fault("broken_json", endpoint.scrub(shorten(body)) or "empty body")
+        raise Fault("broken_json", shorten(_scrubbed(body, endpoint)) or "empty body")
     if not _looks_like_completion(parsed):
-        text = endpoint.scrub(error_text(parsed, body))
+        clean = _scrubbed(body, endpoint)
+        text = endpoint.scrub(error_text(_parse(clean), clean))
         exhausted = error_code(parsed) in _QUOTA_CODES
         stop = quota_advice(text, endpoint) if exhausted else None
         raise Fault("error_body", text, passing=not exhausted, stop=stop)

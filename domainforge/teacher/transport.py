@@ -96,7 +96,7 @@ class Transport:
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
             detail = f"{type(cause).__name__}: {cause}"
-            raise Fault("connection", self._endpoint.scrub(shorten(detail.encode()))) from error
+            raise Fault("connection", shorten(self._endpoint.scrub(detail).encode())) from error
         except openai.APIStatusError as error:
             answer = error.response
             raise read_error(

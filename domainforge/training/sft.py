@@ -16,7 +16,7 @@ from domainforge.run_folder import storage_errors
 from domainforge.training.config import TrainConfig
 from domainforge.training.packing import cut_long, pack_rows, sequence_columns
 from domainforge.training.plan import Plan, plan_training
-from domainforge.training.render import Rendered, render_row
+from domainforge.training.render import render_row
 from domainforge.training.runtime import prepare_runtime
 from domainforge.training.students import choose_device, load_model, load_tokenizer
 
@@ -125,9 +125,8 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
     The Trainer picks a checkpoint by its number alone and then fails on a half-written one.
     """
-    found = sorted(folder.glob("checkpoint-*"), key=lambda p: int(p.name.rpartition("-")[2]))
     whole = None
-    for path in found:
+    for path in _by_step(folder):
         if all((path / name).exists() for name in _WHOLE_CHECKPOINT) and _readable(path):
             whole = path
         else:
@@ -307,10 +306,11 @@ def _save(trainer: Any, tokenizer: Any, out: Path) -> None:
             path.chmod(0o644)  # safetensors are written 0600, unreadable for a server's user
     if not list(out.glob("*.safetensors")):
         raise TrainingError(f"{out}: the trainer saved no weights")
+    # Newest first: a kill in between must not leave the last checkpoint without the best one.
+    for path in reversed(_by_step(out / CHECKPOINTS)):
+        shutil.rmtree(path, ignore_errors=True)
     shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
 
 
-def trained_share(rows: Sequence[Rendered]) -> float:
-    """Part of the tokens that the loss counts."""
-    total = sum(len(row.input_ids) for row in rows)
-    return sum(row.trained_tokens for row in rows) / total if total else 0.0
+def _by_step(folder: Path) -> list[Path]:
+    return sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))

@@ -58,10 +58,10 @@ def test_the_word(
 ) -> None:
     metrics = [
         metric("log_likelihood", line, *likelihood),
-        metric("contrast", line, *contrast),
+        metric("pmi_contrast", line, *contrast),
         # What must not count: other slices, and the student's own line beside the control's.
-        metric("contrast", line, 9.0, 9.5, slice="held_out"),
-        metric("contrast", "control", -9.5, -9.0),
+        metric("pmi_contrast", line, 9.0, 9.5, slice="held_out"),
+        metric("pmi_contrast", "control", -9.5, -9.0),
     ]
     found, sentence = decide(metrics, min_gain)
     assert found == word
@@ -73,7 +73,7 @@ def test_the_word(
 def test_the_control_counts_before_the_base() -> None:
     metrics = [
         metric(name, line, *bounds)
-        for name in ("log_likelihood", "contrast")
+        for name in ("log_likelihood", "pmi_contrast")
         for line, bounds in (("student", (1.0, 2.0)), ("over_control", (-0.1, 0.1)))
     ]
     word, sentence = decide(metrics, 0.0)
@@ -95,12 +95,12 @@ def test_without_a_control_style_is_not_excluded() -> None:
     ("metrics", "reason"),
     [
         ([], "no one-passage question about a trained document"),
-        ([metric("contrast", "student", 1, 2)], "no one-passage question"),
+        ([metric("pmi_contrast", "student", 1, 2)], "no one-passage question"),
         ([metric("log_likelihood", "student", 1, 2)], "no question has another answer of its kind"),
         (
             [
                 metric("log_likelihood", "student", None, None, questions=3),
-                metric("contrast", "student", None, None, questions=3),
+                metric("pmi_contrast", "student", None, None, questions=3),
             ],
             "3 one-passage questions are too few",
         ),
@@ -112,9 +112,20 @@ def test_what_cannot_be_said(metrics: list[Metric], reason: str) -> None:
     assert reason in sentence
 
 
+def test_a_student_worse_than_its_base_has_not_gained_over_a_wrecked_control() -> None:
+    metrics = [
+        metric("log_likelihood", "over_control", 0.5, 1.0),
+        metric("pmi_contrast", "over_control", 0.5, 1.0),
+        metric("pmi_contrast", "student", -0.9, -0.5),
+    ]
+    assert decide(metrics, 0.0)[0] == "not_shown"
+    better = [*metrics[:2], metric("pmi_contrast", "student", 0.1, 0.5)]
+    assert decide(better, 0.0)[0] == "gained"
+
+
 def answers(likelihoods: Any, contrasts: Any) -> list[Measured]:
     return [
-        Measured(float(x), float(c), float(c > 0), 0.0, 0.0, "")
+        Measured(float(x), 0.0, 0.0, float(c), float(c > 0), 0.0, 0.0, "")
         for x, c in zip(likelihoods, contrasts, strict=True)
     ]
 
@@ -174,10 +185,10 @@ def test_the_lines_that_are_compared() -> None:
     assert {m.line for m in metrics} == {"student", "control", "over_control", "open_book"}
     assert {m.name for m in metrics} == set(METRICS)
     assert {m.slice for m in metrics} == {"one_passage"}
-    over = next(m for m in metrics if (m.name, m.line) == ("contrast", "over_control"))
+    over = next(m for m in metrics if (m.name, m.line) == ("pmi_contrast", "over_control"))
     assert over.gain == pytest.approx(over.value - over.base)
     own, control = (
-        next(m for m in metrics if (m.name, m.line) == ("contrast", line))
+        next(m for m in metrics if (m.name, m.line) == ("pmi_contrast", line))
         for line in ("student", "control")
     )
     assert over.gain == pytest.approx(own.gain - control.gain)
@@ -189,7 +200,7 @@ def test_slices_stay_apart_and_questions_without_distractors_out_of_contrast() -
         Item(item.question, "held_out" if i < 6 else "one_passage", item.document, None, ())
         for i, item in enumerate(ITEMS)
     ]
-    lonely = Measured(-1.0, None, None, 0.0, 0.0, "")
+    lonely = Measured(-1.0, None, None, None, None, 0.0, 0.0, "")
     lines = {"base": [lonely] * QUESTIONS, "student": answers([-0.5] * 40, [0.5] * 40)}
     counts = {(m.slice, m.name): m.questions for m in compare_lines(items, lines, 7)}
     assert counts == {
@@ -200,7 +211,7 @@ def test_slices_stay_apart_and_questions_without_distractors_out_of_contrast() -
 
 
 def test_scores_are_plain_json() -> None:
-    metrics = [metric("contrast", "student", 0.123456789, None)]
+    metrics = [metric("pmi_contrast", "student", 0.123456789, None)]
     scores = as_scores("gained", "gained: ...", metrics, {"base": {"test_text": 9.0}}, {"more": 1})
     assert scores["metrics"][0]["low"] == 0.1235
     assert json.loads(json.dumps(scores)) == scores
