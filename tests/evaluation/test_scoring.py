@@ -1,5 +1,6 @@
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -170,5 +171,61 @@ def test_a_question_is_measured_against_its_own_distractors(
         if others:
             assert result.contrast == pytest.approx(gold - sum(others) / len(others), abs=2e-4)
             assert result.choice == float(gold > max(others))
+            priors = [
+                sum(
+                    elsewhere := [
+                        score_alone(
+                            model,
+                            tokenizer,
+                            question_prompt(
+                                items[at].question.question,
+                                tokenizer,
+                                items[at].passage if open_book else None,
+                            ),
+                            items[which].question.answers[0],
+                        )
+                        for at in items[which].rivals
+                    ]
+                )
+                / len(elsewhere)
+                for which in (items.index(item), *item.rivals)
+            ]
+            own, *theirs = [a - b for a, b in zip([gold, *others], priors, strict=True)]
+            assert result.pmi_contrast == pytest.approx(own - sum(theirs) / len(theirs), abs=5e-4)
+            assert result.pmi_choice == float(own > max(theirs))
         else:
             assert result.contrast is result.choice is None
+            assert result.pmi_contrast is result.pmi_choice is None
+
+
+class _Favourite:
+    """A model that finds one token likely whatever was asked."""
+
+    device = "cpu"
+
+    def __init__(self, vocabulary: int, token: int) -> None:
+        self._vocabulary, self._token = vocabulary, token
+
+    def eval(self) -> None:
+        pass
+
+    def forward(self) -> None:
+        pass
+
+    def __call__(self, input_ids: Any, **_: Any) -> Any:
+        import torch
+
+        logits = torch.zeros((*input_ids.shape, self._vocabulary))
+        logits[..., self._token] = 5.0
+        return SimpleNamespace(logits=logits)
+
+    def generate(self, input_ids: Any, **_: Any) -> Any:
+        return input_ids
+
+
+def test_an_answer_that_is_likely_everywhere_counts_for_nothing(tokenizer: Any) -> None:
+    items = prepare_items(make_exam(4), make_chunks(4), {})
+    token = tokenize(items[0].question.answers[0], tokenizer)[0]
+    measured = measure_model(_Favourite(len(tokenizer), token), tokenizer, items, ignore)
+    assert [m.pmi_contrast for m in measured] == pytest.approx([0.0] * len(items), abs=1e-5)
+    assert max(abs(m.contrast or 0.0) for m in measured) > 0.1

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domainforge.errors import ConfigError
+from domainforge.errors import ConfigError, DataError
 from domainforge.stages import evaluate as stage
 from domainforge.stages.evaluate import EvaluateConfig
 from tests.stages.students import SmallRun, write_control
@@ -109,6 +109,20 @@ def test_an_interrupted_evaluation_goes_on(
     assert answers.keys() == {"base", "student", "control"}
     trained = [fields for _, fields in small.events if fields.get("what") == "control training"]
     assert bool(trained) == (what != "control")
+
+
+def test_the_dose_of_student_and_control_is_told(small: SmallRun) -> None:
+    small.run(stage.STAGE, EvaluateConfig(control="control", open_book=False, **QUICK))
+    dose = scores_of(small)["dose"]
+    assert dose["control_tokens"] == pytest.approx(dose["student_tokens"], rel=0.1)
+
+
+def test_a_control_that_lacks_a_kind_of_row_is_refused(small: SmallRun) -> None:
+    path = small.context.find("control") / "rows.jsonl"
+    texts = [line for line in path.read_text().splitlines() if json.loads(line)["kind"] == "text"]
+    path.write_text("\n".join(texts) + "\n")
+    with pytest.raises(DataError, match="no chat rows"):
+        small.run(stage.STAGE, EvaluateConfig(control="control", open_book=False, **QUICK))
 
 
 def test_without_a_control(small: SmallRun) -> None:

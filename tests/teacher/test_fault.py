@@ -97,6 +97,15 @@ def test_the_key_is_taken_out_however_it_is_spelt() -> None:
     assert KEY not in repr(ENDPOINT)
 
 
+def test_no_part_of_a_key_survives_where_a_body_is_cut() -> None:
+    for length in range(240, 300, 7):
+        body = ("x" * length + KEY + "y" * 400).encode()
+        assert KEY[:8] not in read_error(500, body, {}, ENDPOINT).detail
+        with pytest.raises(Fault) as seen:
+            read_success(b"<html>" + body, "text/html", ENDPOINT)
+        assert KEY[:8] not in seen.value.detail
+
+
 def test_placeholders_for_a_key_do_not_spoil_replies() -> None:
     body = b'{"choices": [{"text": "EMPTY"}]}'
     endpoint = Endpoint("http://host/v1", "m", "EMPTY", "KEY_FOR_TESTS")
