@@ -38,12 +38,8 @@ def main() -> None:
 def _raw_documents(project: Path, full: Finished) -> Finished:
     """The same pipeline without examples; the documents repeated to as many tokens."""
     train = full.record["stages"]["train"]["figures"]
-    chunks = full.record["stages"]["chunk"]["figures"]["tokens"]
-    held_in = (
-        train["text_rows_per_epoch"] / full.record["pipeline"]["train"]["mixture"]["documents"]
-    )
-    share = held_in / full.record["stages"]["chunk"]["figures"]["chunks"]
-    weight = round(train["tokens_per_epoch"] / (chunks * share), 2)
+    times = full.record["pipeline"]["train"]["mixture"]["documents"]
+    weight = round(times * train["tokens_per_epoch"] / train["text_tokens_per_epoch"], 2)
     raw = {"documents": weight, "examples": 0}
     return run_pipeline(project, PIPELINE, *sets(name="raw-documents", seed=7, train__mixture=raw))
 

@@ -39,16 +39,30 @@ class Pipeline(Settings):
     min_yield_share: float = transport_field(
         0.1, "Least share of planned rows that must survive the filter.", ge=0, le=1
     )
-    ingest: IngestConfig = Field(default_factory=IngestConfig, description="Reading documents.")
-    chunk: ChunkConfig = Field(default_factory=ChunkConfig, description="Cutting passages.")
-    assign: AssignConfig = Field(default_factory=AssignConfig, description="Holding documents out.")
-    generate: GenerateConfig = Field(default_factory=GenerateConfig, description="Asking.")
-    filter: FilterConfig = Field(default_factory=FilterConfig, description="Dropping bad rows.")
-    dedup: DedupConfig = Field(default_factory=DedupConfig, description="Dropping doubles.")
-    split: SplitConfig = Field(default_factory=SplitConfig, description="Making the three files.")
+    ingest: IngestConfig = Field(default_factory=IngestConfig, description="Reading the documents.")
+    chunk: ChunkConfig = Field(
+        default_factory=ChunkConfig, description="Cutting documents into passages."
+    )
+    assign: AssignConfig = Field(
+        default_factory=AssignConfig, description="Which documents are held out of training."
+    )
+    generate: GenerateConfig = Field(
+        default_factory=GenerateConfig, description="What the teacher is asked."
+    )
+    filter: FilterConfig = Field(
+        default_factory=FilterConfig, description="Which generated rows are kept."
+    )
+    dedup: DedupConfig = Field(
+        default_factory=DedupConfig, description="Which rows are copies of another."
+    )
+    split: SplitConfig = Field(
+        default_factory=SplitConfig, description="Train, validation and test."
+    )
     train: TrainConfig = Field(default_factory=TrainConfig, description="Training the student.")
-    evaluate: EvaluateConfig = Field(default_factory=EvaluateConfig, description="Measuring it.")
-    export: ExportConfig = Field(default_factory=ExportConfig, description="Saving it.")
+    evaluate: EvaluateConfig = Field(
+        default_factory=EvaluateConfig, description="Measuring the student."
+    )
+    export: ExportConfig = Field(default_factory=ExportConfig, description="Saving the student.")
 
 
 def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Pipeline:

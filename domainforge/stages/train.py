@@ -42,6 +42,7 @@ def run(config: TrainConfig, inputs: Inputs, out: Output, context: Context) -> S
     figures = {
         "tokens": outcome.tokens,
         "tokens_per_epoch": plan.tokens_per_epoch,
+        "text_tokens_per_epoch": plan.text_tokens_per_epoch,
         "trained_tokens_per_epoch": plan.trained_per_epoch,
         "text_rows_per_epoch": plan.text_rows,
         "chat_rows_per_epoch": plan.chat_rows,

@@ -23,6 +23,7 @@ class Plan:
         sequences_per_step: Of one optimiser step.
         steps: Optimiser steps of the whole run.
         check_every_steps: Steps from one validation check to the next.
+        text_tokens_per_epoch: Tokens of the text rows in one epoch.
         tokens_per_epoch: Tokens through the model in one epoch.
         trained_per_epoch: Of these, the tokens that the loss counts.
         epochs: Passes.
@@ -35,6 +36,7 @@ class Plan:
     sequences_per_step: int
     steps: int
     check_every_steps: int
+    text_tokens_per_epoch: int
     tokens_per_epoch: int
     trained_per_epoch: int
     epochs: float
@@ -82,7 +84,8 @@ def plan_training(
             "train.mixture (a kind with weight 0 is left out)"
         )
     is_text = {id(row) for row in texts}
-    text_rows = sum(id(row) in is_text for row in mixed)
+    text_lengths = [len(row.input_ids) for row in mixed if id(row) in is_text]
+    text_rows = len(text_lengths)
     per_step = min(config.sequences_per_step, len(bins))
     steps_per_epoch = math.ceil(len(bins) / per_step)
     plan = Plan(
@@ -92,6 +95,7 @@ def plan_training(
         sequences_per_step=per_step,
         steps=math.ceil(steps_per_epoch * config.epochs),
         check_every_steps=max(1, steps_per_epoch // config.checks_per_epoch),
+        text_tokens_per_epoch=sum(text_lengths),
         tokens_per_epoch=sum(len(row.input_ids) for rows_ in bins for row in rows_),
         trained_per_epoch=sum(row.trained_tokens for rows_ in bins for row in rows_),
         epochs=config.epochs,
