@@ -8,6 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # All of this must stand before torch, transformers or huggingface_hub are imported. Spinning
 # OpenMP threads make two tests side by side ten times slower.
@@ -15,6 +16,7 @@ PRIVATE = Path(tempfile.mkdtemp(prefix="domainforge-tests-"))
 _SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$")
 for _name in [name for name in os.environ if _SECRET.search(name)]:
     del os.environ[_name]
+os.environ.pop("COLUMNS", None)  # workers of pytest-xdist have it; pipes are wide by default
 os.environ.update(
     {
         "OMP_NUM_THREADS": "1",
@@ -30,6 +32,11 @@ os.environ.update(
         "no_proxy": "127.0.0.1,localhost",
     }
 )
+
+# One set of examples for everyone where a change is judged; others elsewhere, to find more.
+settings.register_profile("ci", derandomize=True)
+if "CI" in os.environ:
+    settings.load_profile("ci")
 
 MAY_SKIP = frozenset({"gpu", "browser", "postgres"})
 
