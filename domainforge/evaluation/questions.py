@@ -107,15 +107,23 @@ def _find_passages(
             break
     if found or not document:
         return list(found.values())
-    own = [(chunk, set(text.split())) for chunk, text in texts if chunk["uri"] == document]
-    words = set(_plain(f"{question.question} {question.answers[0]}").split())
+    own = [(chunk, text) for chunk, text in texts if chunk["uri"] == document]
+    likeness = _likeness([text for _, text in own], f"{question.question} {question.answers[0]}")
     answer = _plain(question.answers[0])
-    best = max(
-        own,
-        key=lambda pair: (answer in _plain(pair[0]["text"]), len(words & pair[1])),
-        default=None,
-    )
-    return [best[0]] if best else []
+    ranked = [
+        (answer in text, near, chunk) for (chunk, text), near in zip(own, likeness, strict=True)
+    ]
+    return [max(ranked, key=lambda entry: entry[:2])[2]] if ranked else []
+
+
+def _likeness(texts: Sequence[str], query: str) -> list[float]:
+    """Cosine of each text with the query, by TF-IDF over these texts."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    if not texts or not any(char.isalnum() for char in query):
+        return [0.0] * len(texts)
+    weights = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b").fit_transform([*texts, query])
+    return [float(value) for value in (weights[:-1] @ weights[-1].T).toarray()[:, 0]]
 
 
 def _rivals(index: int, exam: Sequence[ExamQuestion], documents: Sequence[str]) -> tuple[int, ...]:
