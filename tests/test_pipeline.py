@@ -283,6 +283,7 @@ def test_one_single_document_is_enough(tmp_path: Path, tiny_student: Path) -> No
     with TeacherServer() as server:
         report = Project(folder, server).run(
             teacher={"json_schema": "yes"},
+            generate={"tasks": [{"prompt": "qa", "per_chunk": 24}]},
             train={"epochs": 1},
             evaluate={"exam": None, "control": None},
         )

@@ -1,16 +1,14 @@
 """A small project on disk, and a run of it up to the split: real documents, teacher and stages."""
 
 import json
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from domainforge.pipeline import run_pipeline
 from domainforge.pipeline_file import check_pipeline
 from domainforge.run_folder import RunFolder, write_atomic
-from domainforge.teacher.ledger import Ledger
+from tests.support.ledgers import make_ledger
 from tests.support.teacher_server import TeacherServer
 
 PAGES = {
@@ -112,7 +110,7 @@ def write_pipeline_file(path: Path, values: Mapping[str, Any]) -> Path:
 
 def make_small_run(project: Path, **more: Any) -> RunFolder:
     """Run the small project up to the split; its name is `small`."""
-    _fix_secret(project / "ledger.sqlite")
+    make_ledger(project / "ledger.sqlite")
     with TeacherServer(faults=_faults) as server:
         values = pipeline_values(server.base_url, **more)
         write_pipeline_file(project / "small.yaml", values)
@@ -125,13 +123,6 @@ def write_scores(run: RunFolder, verdict: str = "gained", sentence: str = SENTEN
     """Put scores beside run.json, as the evaluation does."""
     scores = {"version": 1, "verdict": verdict, "sentence": sentence, "metrics": []}
     write_atomic(run.path / "scores.json", json.dumps(scores))
-
-
-def _fix_secret(ledger: Path) -> None:
-    """Give a new ledger a known secret: it enters the prompts, and so the teacher's replies."""
-    Ledger(ledger).close()
-    with closing(sqlite3.connect(ledger, isolation_level=None)) as file:
-        file.execute("UPDATE meta SET value = ? WHERE key = 'secret'", ("00" * 32,))
 
 
 def _faults(number: int, body: dict[str, Any]) -> str | None:

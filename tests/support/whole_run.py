@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from domainforge.files import shipped_folder
-from domainforge.teacher.ledger import Ledger
+from tests.support.ledgers import make_ledger
 
 PAGES = {
     "mill.md": (
@@ -72,8 +72,7 @@ def make_project(folder: Path, student: Path) -> Path:
     # A copy, so that editing the shipped prompt while a test runs changes nothing in it.
     (folder / "prompts").mkdir()
     shutil.copy(shipped_folder("prompts") / "qa.md", folder / "prompts")
-    # Two projects answer alike only with the same secret, since it marks passages in prompts.
-    Ledger(folder / "ledger.sqlite").close()
+    make_ledger(folder / "ledger.sqlite")
     return folder
 
 
