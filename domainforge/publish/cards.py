@@ -78,7 +78,7 @@ def model_card(facts: Facts) -> str:
         "",
         "## What it knows, measured",
         "",
-        f"**{scores['verdict']}**. {scores['sentence'][:1].upper()}{scores['sentence'][1:]}",
+        f"**{scores['sentence'][:1].upper()}{scores['sentence'][1:]}**",
         "",
         *_score_table(scores),
         "",
