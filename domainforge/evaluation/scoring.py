@@ -159,7 +159,7 @@ def token_losses(
 
     results: list[tuple[float, int]] = [(0.0, 0)] * len(rows)
     model.eval()
-    for batch in _batches([len(ids) for ids, _ in rows], 4096):
+    for batch in _batches([len(ids) for ids, _ in rows], 2048):
         width = max(len(rows[i][0]) for i in batch)
         ids = torch.full((len(batch), width), pad)
         labels = torch.full((len(batch), width), -100)

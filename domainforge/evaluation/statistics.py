@@ -23,7 +23,7 @@ class Interval:
     documents: int
 
 
-MIN_QUESTIONS = 5
+MIN_QUESTIONS = 10
 
 
 def paired_interval(

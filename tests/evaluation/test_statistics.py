@@ -62,7 +62,7 @@ def test_one_document_is_resampled_by_its_questions() -> None:
 
 
 def test_equal_differences_leave_no_width() -> None:
-    interval = paired_interval([0.5] * 8, list("aabbccdd"), 7)
+    interval = paired_interval([0.5] * 12, list("aaabbbcccddd"), 7)
     assert (interval.low, interval.mean, interval.high) == (0.5, 0.5, 0.5)
 
 

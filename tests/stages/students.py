@@ -24,7 +24,7 @@ from domainforge.training.config import Mixture, TrainConfig
 from tests.evaluation.exams import fact, make_exam
 from tests.stages.runs import make_context
 
-FACTS = 12
+FACTS = 16
 DOCUMENTS = 4
 TEACHER = "http://10.1.2.3:8000/v1|/srv/private/teacher-7b"
 FOLDERS = {

@@ -33,14 +33,14 @@ def test_exam_and_control_from_end_to_end(small: SmallRun) -> None:
     scores = scores_of(small)
     assert scores["verdict"] == result.figures["verdict"]
     assert scores["sentence"] == result.figures["sentence"]
-    assert scores["slices"] == {"one_passage": 9, "held_out": 3}
+    assert scores["slices"] == {"one_passage": 12, "held_out": 4}
     assert {m["line"] for m in scores["metrics"]} == {
         "student",
         "control",
         "over_control",
         "open_book",
     }
-    assert {m["questions"] for m in scores["metrics"] if m["slice"] == "one_passage"} == {9}
+    assert {m["questions"] for m in scores["metrics"] if m["slice"] == "one_passage"} == {12}
     assert scores["perplexity"]["student"].keys() == {
         "validation_chat",
         "test_chat",
@@ -51,10 +51,10 @@ def test_exam_and_control_from_end_to_end(small: SmallRun) -> None:
     assert gains["student", "one_passage", "log_likelihood"] > 0.5  # the very same words, twice
     rows = small.inputs.table("evaluate", "questions").to_pylist()
     assert Counter(row["line"] for row in rows) == dict.fromkeys(
-        ("base", "student", "open_book", "control"), 12
+        ("base", "student", "open_book", "control"), 16
     )
     assert not (small.inputs.folder("evaluate") / "work").exists()
-    assert (result.account.unit, result.account.done) == ("questions", 12)
+    assert (result.account.unit, result.account.done) == ("questions", 16)
     assert result.notes == ()
 
 

@@ -21,7 +21,7 @@ def test_a_student_is_trained_and_accounted_for(small: SmallRun) -> None:
     assert result.account.unit == "steps"
     assert result.account.total == result.account.done > 0
     assert result.notes == ()
-    assert (figures["text_rows_per_epoch"], figures["chat_rows_per_epoch"]) == (9, 7)
+    assert (figures["text_rows_per_epoch"], figures["chat_rows_per_epoch"]) == (12, 10)
     assert figures["tokens"] == 2 * figures["tokens_per_epoch"]
     assert figures["trained_tokens_per_epoch"] < figures["tokens_per_epoch"]
     assert figures["recipe"] == json.loads(json.dumps(QUICK.model_dump(mode="json")))
