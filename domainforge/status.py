@@ -11,7 +11,7 @@ from domainforge.errors import DataError, StorageError
 from domainforge.pipeline import STAGES, RunReport, find_scores
 from domainforge.run_folder import Manifest, RunFolder, read_manifest
 from domainforge.show import list_runs
-from domainforge.yields import DocumentYield, document_yields
+from domainforge.yields import DocumentYield, barren_documents, document_yields
 
 
 @dataclass(frozen=True)
@@ -155,14 +155,6 @@ def is_active(run: RunFolder) -> bool:
         except BlockingIOError:
             return True
     return False
-
-
-def barren_documents(yields: Sequence[DocumentYield]) -> list[str]:
-    """Return the documents without a single kept row."""
-    kept: dict[str, int] = {}
-    for entry in yields:
-        kept[entry.uri] = kept.get(entry.uri, 0) + entry.kept
-    return sorted(uri for uri, rows in kept.items() if not rows)
 
 
 def _read_line(run: RunFolder) -> RunLine:

@@ -16,11 +16,12 @@ from domainforge.batches import TRAINED_MARKS, BatchSequence
 from domainforge.dry_run import DryRun
 from domainforge.pipeline import STAGES
 from domainforge.show import Place, Row, Selection
-from domainforge.status import RunLine, RunStatus, barren_documents
+from domainforge.status import RunLine, RunStatus
 from domainforge.teacher.session import TeacherReport
 from domainforge.terminal import say
 from domainforge.trace import Exchange, Trace
 from domainforge.wording import describe_account, printable, short_time
+from domainforge.yields import barren_documents
 
 _LISTED = 20
 _STATE_STYLES = {"done": "green", "running": "bold cyan", "unfinished": "yellow", "not run": "dim"}

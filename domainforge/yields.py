@@ -75,12 +75,18 @@ def check_yield(run: RunFolder, min_yield_share: float) -> None:
 
 def describe_barren(yields: Sequence[DocumentYield]) -> str:
     """Name the documents without a single kept row."""
-    kept: Counter[str] = Counter()
-    for entry in yields:
-        kept[entry.uri] += entry.kept
-    barren = sorted(uri for uri, rows in kept.items() if not rows)
+    barren = barren_documents(yields)
     if not barren:
         return "Every document produced something."
     names = "\n".join(f"  {uri}" for uri in barren[:_LISTED])
     more = f"\n  and {len(barren) - _LISTED} more" if len(barren) > _LISTED else ""
-    return f"Documents that produced nothing ({len(barren)} of {len(kept)}):\n{names}{more}"
+    total = len({entry.uri for entry in yields})
+    return f"Documents that produced nothing ({len(barren)} of {total}):\n{names}{more}"
+
+
+def barren_documents(yields: Sequence[DocumentYield]) -> list[str]:
+    """Return the documents without a single kept row."""
+    kept: dict[str, int] = {}
+    for entry in yields:
+        kept[entry.uri] = kept.get(entry.uri, 0) + entry.kept
+    return sorted(uri for uri, rows in kept.items() if not rows)
