@@ -5,6 +5,7 @@
     ├── PromptError       6   a prompt file
     ├── SourceError       7   documents that can't be read, or none at all
     ├── TeacherError      8   an endpoint, a key, a server we start
+    ├── BudgetError       9   a cap on dollars, tokens or hours is reached
     ├── DataError        10   rows that can't carry the next stage
     │   └── YieldError   14   too little came out; the message lists what produced nothing
     ├── TrainingError    11   a student that can't be loaded or trained
@@ -44,6 +45,12 @@ class TeacherError(DomainForgeError):
     """The teacher can't be used: address, key, model, quota, or the server that we start."""
 
     exit_code = 8
+
+
+class BudgetError(DomainForgeError):
+    """A cap is reached; what was paid for is kept, and the same command goes on from there."""
+
+    exit_code = 9
 
 
 class DataError(DomainForgeError):

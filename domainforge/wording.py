@@ -1,5 +1,6 @@
 """Accounts, counts and times in words, and text from documents made safe for a terminal."""
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -51,3 +52,10 @@ def short_time(seconds: float) -> str:
         return f"{minutes}m{rest:02d}s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02d}m" if hours < 100 else f"{hours // 24}d{hours % 24:02d}h"
+
+
+def short_usd(usd: float) -> str:
+    """Write dollars: $1,204.50, and below one dollar three digits that count: $0.0312."""
+    if usd == 0 or usd >= 1:
+        return f"${usd:,.2f}"
+    return f"${usd:.{2 - math.floor(math.log10(usd))}f}"

@@ -13,6 +13,7 @@ MOST_LINES = 400
 # From the bottom up. A module may import from its own layer's folder and from layers below it.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
+    ("wording",),
     ("stage",),
     ("records",),
     ("files",),

@@ -14,6 +14,44 @@ EMBEDDED_SLOTS = 4
 _ENDPOINT_ONLY = ("base_url", "model", "api_key_env", "same_as")
 
 
+class PriceConfig(Settings):
+    """What the endpoint charges, in dollars for a million tokens."""
+
+    input_usd_per_million: float = transport_field(
+        ..., "Dollars for a million tokens of prompt.", ge=0, allow_inf_nan=False
+    )
+    output_usd_per_million: float = transport_field(
+        ..., "Dollars for a million tokens of reply.", ge=0, allow_inf_nan=False
+    )
+    cached_input_usd_per_million: float | None = transport_field(
+        None,
+        "Dollars for a million tokens of prompt that the endpoint had cached; left out, they cost "
+        "as much as others.",
+        ge=0,
+        allow_inf_nan=False,
+    )
+    batch_share: float | None = transport_field(
+        None, "Part of these prices that the batch API charges, for example 0.5.", gt=0, le=1
+    )
+
+
+class BudgetConfig(Settings):
+    """Where a run stops asking. A cap counts what earlier sessions of the same run have spent."""
+
+    max_usd: float | None = transport_field(
+        None,
+        "Most dollars that the run may spend; no request leaves that could pass it.",
+        gt=0,
+        allow_inf_nan=False,
+    )
+    max_tokens: int | None = transport_field(
+        None, "Most tokens that the run may be billed for, prompts and replies together.", ge=1
+    )
+    max_hours: float | None = transport_field(
+        None, "Hours after which this session sends nothing more.", gt=0, allow_inf_nan=False
+    )
+
+
 class TeacherConfig(Settings):
     """Who answers the prompts. The bare word `embedded` stands for `{embedded: true}`."""
 
@@ -71,6 +109,12 @@ class TeacherConfig(Settings):
     threads: int | None = transport_field(
         None, "CPU threads of the embedded model; left out, every core up to eight.", ge=1
     )
+    price: PriceConfig | None = transport_field(
+        None,
+        "What the endpoint charges; needed where its price isn't known and `budget.max_usd` is "
+        "set (`domainforge teacher check` shows what is known).",
+    )
+    budget: BudgetConfig = transport_field(BudgetConfig(), "Where to stop asking.")
 
     @model_validator(mode="before")
     @classmethod
