@@ -112,6 +112,15 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run and how many calls; do nothing.")
     ] = False,
+    estimate: Annotated[
+        int | None,
+        typer.Option(
+            "--estimate",
+            metavar="N",
+            min=1,
+            help="Ask N of the requests for real and say what all would take and cost.",
+        ),
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Plain lines, no live table.")] = False,
     as_json: AsJson = False,
     gate: Annotated[
@@ -123,6 +132,8 @@ def run(
 ) -> None:
     """Run a pipeline; stages that are whole already are skipped."""
     checked = load_checked(pipeline, overrides)
+    if estimate is not None and (dry_run or from_stage or until_stage or gate):
+        raise ConfigError("--estimate goes without --dry-run, --from, --until and --gate")
     if dry_run:
         _print_dry_run(checked, from_stage, until_stage, as_json=as_json)
         return
@@ -134,6 +145,9 @@ def run(
     if gate and until_stage not in (None, "evaluate", "export"):
         raise ConfigError(f"--gate needs a verdict, and --until {until_stage} stops before it")
     prepare_runtime()
+    if estimate is not None:
+        _print_estimate(checked, estimate, plain=plain, as_json=as_json)
+        return
     console = make_console()
     names = [stage.name for stage in STAGES]
     with open_dashboard(console, names, plain=plain, as_json=as_json) as listener:
@@ -312,6 +326,28 @@ def _print_dry_run(
         say=lambda text: None if as_json else say(console, text),
     )
     write_json(asdict(plan)) if as_json else print_plan(console, plan)
+
+
+def _print_estimate(pipeline: "Pipeline", size: int, *, plain: bool, as_json: bool) -> None:
+    from contextlib import nullcontext
+    from dataclasses import asdict
+
+    from domainforge.dashboard import open_dashboard
+    from domainforge.estimate import CHEAP_STAGES, describe_estimate, estimate_run
+
+    console = make_console()
+    dashboard = (
+        nullcontext(lambda event: None)
+        if as_json
+        else open_dashboard(console, CHEAP_STAGES, plain=plain, as_json=False)
+    )
+    with dashboard as listener:
+        found = estimate_run(pipeline, Path.cwd(), size, listener)
+    if as_json:
+        write_json(asdict(found))
+        return
+    for line in describe_estimate(found):
+        say(console, line)
 
 
 def _print_end(console: "Console", end: "RunEnd", *, as_json: bool) -> None:

@@ -102,6 +102,7 @@ def teacher_check(
     from dataclasses import asdict
 
     from domainforge.errors import TeacherError
+    from domainforge.teacher.prices import find_price
     from domainforge.teacher.session import check_teacher
     from domainforge.views import print_teacher
     from domainforge.wizard import make_teacher
@@ -113,7 +114,11 @@ def teacher_check(
     else:
         config = make_teacher({"embedded": True})
     report = check_teacher(config, Path.cwd() / "ledger.sqlite")
-    write_json(asdict(report)) if as_json else print_teacher(make_console(), report)
+    price = find_price(config.base_url, config.model, config.price).describe()
+    if as_json:
+        write_json(asdict(report) | {"price": price})
+    else:
+        print_teacher(make_console(), report, price)
     if report.fault or report.model_found is False:
         raise typer.Exit(TeacherError.exit_code)
 

@@ -16,12 +16,12 @@ from rich.text import Text
 
 from domainforge.board import Board, Clock, Event, StageLine
 from domainforge.terminal import say
-from domainforge.wording import describe_account, printable, short_count, short_time
+from domainforge.wording import describe_account, printable, short_count, short_time, short_usd
 
 _PLAIN_SECONDS = 10.0
 _REFRESHES_PER_SECOND = 4
 _WIDE_COLUMNS = 96
-_COLUMN_FIGURES = frozenset({"kept", "tokens", "what"})
+_SHOWN_OTHERWISE = frozenset({"kept", "tokens", "what", "usd", "usd_projected", "max_usd"})
 _STATE_STYLES = {
     "waiting": "dim",
     "running": "bold cyan",
@@ -229,13 +229,22 @@ def _draw_now(board: Board) -> list[Text]:
 
 
 def _describe_figures(line: StageLine) -> str:
-    parts = []
+    money = _describe_money(line)
+    parts = [money] if money else []
     for name, value in line.figures.items():
-        if name in _COLUMN_FIGURES or not isinstance(value, int | float | str):
+        if name in _SHOWN_OTHERWISE or not isinstance(value, int | float | str):
             continue
         shown = f"{value:.3f}" if isinstance(value, float) else str(value)
         parts.append(f"{name.replace('_', ' ')} {shown}")
     return ", ".join(parts)
+
+
+def _describe_money(line: StageLine) -> str:
+    spent, cap, whole = (line.figures.get(name) for name in ("usd", "max_usd", "usd_projected"))
+    if spent is None:
+        return ""
+    text = f"spent {short_usd(spent)}" + ("" if cap is None else f" of {short_usd(cap)}")
+    return text if whole is None else f"{text}, about {short_usd(whole)} in all"
 
 
 def _describe_progress(line: StageLine) -> str:

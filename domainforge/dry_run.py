@@ -13,6 +13,7 @@ from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_manifest
 from domainforge.stage import Stage
 from domainforge.stages import generate
+from domainforge.teacher.prices import teacher_price
 
 _CHEAP = ("ingest", "chunk", "assign")
 """Stages that are run for real, into a temporary folder, to know what would be asked."""
@@ -85,6 +86,8 @@ def plan_run(
     first, last = stage_bounds(from_stage, until_stage)
     with tempfile.TemporaryDirectory(prefix="domainforge-dry-run-") as scratch:
         context = _make_dry_context(pipeline, project, Path(scratch), say)
+        if pipeline.teacher.budget.max_usd is not None:
+            teacher_price(pipeline.teacher)  # a cap without a price would stop the run at once
         context.exam  # noqa: B018  a broken exam would stop the run, so it stops this too
         if pipeline.evaluate.control is not None:
             load_control(context.find(pipeline.evaluate.control))  # so would a broken control
@@ -99,7 +102,7 @@ def plan_run(
             plans.append(plan)
             if stage.name == "generate" and plan.state == "would run":
                 inputs = planner.inputs(stage)
-                calls = generate.count_calls(pipeline.generate, inputs, context)
+                calls = generate.plan_calls(pipeline.generate, inputs, context).count
     return DryRun(tuple(plans), calls)
 
 

@@ -28,6 +28,7 @@ from domainforge.stages import (
     split,
     train,
 )
+from domainforge.teacher.prices import teacher_price
 from domainforge.yields import check_yield
 
 STAGES: tuple[Stage, ...] = (
@@ -122,6 +123,8 @@ def run_pipeline(
             listener(event)
 
         context = make_context(pipeline, project, listen)
+        if pipeline.teacher.budget.max_usd is not None:
+            teacher_price(pipeline.teacher)  # a cap without a price must show before any work
         context.exam  # noqa: B018  a broken exam must show now, not after the training
         if pipeline.evaluate.control is not None:
             load_control(context.find(pipeline.evaluate.control))  # so must a broken control

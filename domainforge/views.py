@@ -160,8 +160,8 @@ def print_plan(console: Console, plan: DryRun) -> None:
         )
 
 
-def print_teacher(console: Console, report: TeacherReport) -> None:
-    """Print what was found out about a teacher."""
+def print_teacher(console: Console, report: TeacherReport, price: str) -> None:
+    """Print what was found out about a teacher, and what it costs."""
     known = {True: "yes", False: "no", None: "not known"}
     _print(console, _field("address", report.base_url))
     _print(console, _field("model", report.model))
@@ -170,6 +170,7 @@ def print_teacher(console: Console, report: TeacherReport) -> None:
     _print(console, _field("JSON schema", known[report.supports_schema]))
     speed = report.tokens_per_second
     _print(console, _field("speed", f"{speed:.0f} tokens/s, one request" if speed else "not known"))
+    _print(console, _field("price", price))
     if report.models and not report.model_found:
         _print(console, _field("models there", ", ".join(report.models[:_LISTED])))
     if report.fault:

@@ -35,7 +35,10 @@ GROUPS = (
     ("teacher", "check"),
     ("setup", "embedded"),
 )
-HEAVY = "torch transformers datasets trl peft openai pyarrow pydantic langchain sklearn numpy yaml"
+HEAVY = (
+    "torch transformers datasets trl peft openai pyarrow pydantic langchain sklearn numpy yaml "
+    "genai_prices"
+)
 
 
 @pytest.fixture(scope="module")
@@ -479,6 +482,7 @@ def test_teacher_check_reports_and_exits_by_what_it_finds(empty: Path) -> None:
         good = call("teacher", "check", "--base-url", server.base_url, "--model", "local-teacher")
         assert good.exit_code == 0
         assert_matches("JSON schema: yes", good.stdout)
+        assert_matches(r"price: free \(an address of this machine\)", good.stdout)
         unknown = call("teacher", "check", "--base-url", server.base_url, "--model", "nope")
         assert unknown.exit_code == 8
         assert "models there: local-teacher, other" in unknown.stdout

@@ -108,6 +108,22 @@ def test_a_finished_stage_has_its_account_and_no_time_left() -> None:
     assert line.done == 412, "progress without a running stage belongs to none"
 
 
+def test_money_is_shown_spent_of_the_cap_and_projected() -> None:
+    clock = Clock()
+    lines: list[str] = []
+    plain = PlainLines(Board(STAGES, clock), lines.append, clock)
+    capped = progress(20, 100, usd=0.0312, usd_projected=1.404, max_usd=2.0)
+    feed(plain, clock, (0, start("generate")), (11, capped))
+    feed(plain, clock, (11, progress(30, 100, usd=1.5, usd_projected=5000.0)))
+    assert lines[1] == "  generate: 20 of 100, spent $0.0312 of $2.00, about $1.40 in all"
+    assert "spent $1.50 of $2.00, about $5,000.00 in all" in lines[2]
+    board = Board(STAGES, clock)
+    feed(board.apply, clock, (0, start("generate")), (1, capped))
+    console = Console(file=io.StringIO(), width=100, height=30)
+    console.print(LiveDashboard(board, console).render())
+    assert "generate: spent $0.0312 of $2.00" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 def test_plain_lines_tell_starts_ends_notes_and_progress_now_and_then() -> None:
     clock = Clock()
     lines: list[str] = []

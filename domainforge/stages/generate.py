@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pydantic import Field
@@ -22,7 +22,12 @@ from domainforge.generation.units import (
 from domainforge.records import Example, example_table
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
-from domainforge.teacher.request import Reply, Request
+from domainforge.teacher.prices import NANO, teacher_price
+from domainforge.teacher.request import Reply, Request, classify, request_key
+
+if TYPE_CHECKING:
+    from domainforge.teacher.client import Teacher
+    from domainforge.teacher.ledger import Ledger
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -63,13 +68,22 @@ class CallCount:
 
     Attributes:
         planned: All calls; of a chain of steps, every step.
-        in_ledger: Of these, paid for before; later steps of a chain count as not there.
-        to_ask: The rest.
+        in_ledger: Of these, paid for before.
+        to_ask: Those that a run would make. A chain that ended early in the ledger wants no more,
+            so the three need not add up.
     """
 
     planned: int
     in_ledger: int
     to_ask: int
+
+
+@dataclass(frozen=True)
+class CallPlan:
+    """What a run would ask, and which of its units the ledger can't answer to their end."""
+
+    count: CallCount
+    unfinished: tuple[Unit, ...]
 
 
 @dataclass(frozen=True)
@@ -104,11 +118,11 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             examples.append(row)
             counts["kept" if row.reason is None else "left_out"] += 1
             counts["tokens"] += reply.completion_tokens
-            context.progress(
-                len(examples), len(units), kept=counts["kept"], tokens=counts["tokens"]
-            )
+            shown = {"kept": counts["kept"], "tokens": counts["tokens"]}
+            context.progress(len(examples), len(units), **shown, **_count_money(teacher, calls))
 
-        _ask_all(units, teacher, finish)
+        calls = sum(_steps(unit, teacher.form) for unit in units)
+        ask_units(units, teacher, finish)
         figures = {
             "asked": teacher.counts.asked,
             "replayed": teacher.counts.replayed,
@@ -116,6 +130,8 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             "asked_again": teacher.counts.asked_again,
             "prompt_tokens": teacher.counts.prompt_tokens,
             "completion_tokens": teacher.counts.completion_tokens,
+            "usd": teacher.budget.spent.nano_usd / NANO,
+            "price": teacher_price(context.teacher_config).describe(),
             "teacher": teacher.identity,
         }
     return _write(out, examples, len(units), figures)
@@ -127,34 +143,66 @@ def identify(config: GenerateConfig, context: Context) -> dict[str, Any]:
 
     return {
         "prompts": {task.prompt: context.prompt(task.prompt).hash for task in config.tasks},
-        "teacher": teacher_identity(context.teacher_config),
+        "teacher": teacher_identity(context.teacher_config, context.project),
         "form": context.teacher_config.resolved_form,
     }
 
 
-def count_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> CallCount:
-    """Count the calls that the stage would make, without asking.
+def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> CallPlan:
+    """Find the calls that the stage would make, without asking.
 
     Raises:
         PromptError: A prompt file that can't be used.
     """
     from domainforge.teacher.ledger import Ledger
-    from domainforge.teacher.request import request_key
     from domainforge.teacher.session import teacher_identity
 
     form = context.teacher_config.resolved_form
-    identity = teacher_identity(context.teacher_config)
-    planned = known = 0
+    identity = teacher_identity(context.teacher_config, context.project)
+    planned = known = to_ask = 0
+    unfinished: list[Unit] = []
     with Ledger(context.ledger_path) as ledger:
         for unit in _units(config, inputs, context):
             planned += _steps(unit, form)
-            request = make_request(unit, form, 0, {}, ledger.fence)
-            known += ledger.has(request_key(identity, request))
-    return CallCount(planned, known, planned - known)
+            found, left = _look_up(unit, form, identity, ledger)
+            known += found
+            if left:
+                unfinished.append(unit)
+                to_ask += left
+    return CallPlan(CallCount(planned, known, to_ask), tuple(unfinished))
 
 
-def _ask_all(units: Sequence[Unit], teacher: Any, finish: Callable[[_Chain, Reply], None]) -> None:
-    """Ask step by step; a chain ends at its last step, or at the first reply that is no use."""
+def _look_up(unit: Unit, form: Form, identity: str, ledger: "Ledger") -> tuple[int, int]:
+    """Follow a chain through the ledger; return the calls found there, and those still to make."""
+    steps = _steps(unit, form)
+    replies: dict[str, str] = {}
+    for step in range(steps):
+        request = make_request(unit, form, step, replies, ledger.fence)
+        stored = ledger.get(request_key(identity, request))
+        if stored is None:
+            return step, steps - step
+        reading = classify(stored)
+        if reading.status != "ok":
+            return step + 1, 0
+        if step + 1 < steps:
+            replies[unit.prompt.steps[step].name] = reading.text
+    return steps, 0
+
+
+def ask_units(
+    units: Sequence[Unit],
+    teacher: "Teacher",
+    finish: Callable[[_Chain, Reply], None],
+    note: Callable[[Unit, Reply], None] = lambda unit, reply: None,
+) -> None:
+    """Ask step by step; a chain ends at its last step, or at the first reply that is no use.
+
+    Args:
+        units: What to ask about.
+        teacher: Whom to ask.
+        finish: Told of each chain that ended, with its last reply.
+        note: Told of every reply, as it comes.
+    """
     waiting = [_Chain(unit, {}) for unit in units]
     step = 0
     while waiting:
@@ -168,6 +216,7 @@ def _ask_all(units: Sequence[Unit], teacher: Any, finish: Callable[[_Chain, Repl
 
         for reply in teacher.ask(requests()):
             chain = chains.pop(reply.request.tag)
+            note(chain.unit, reply)
             if reply.status == "ok" and step + 1 < _steps(chain.unit, teacher.form):
                 name = chain.unit.prompt.steps[step].name
                 replies = {**chain.replies, name: reply.text}
@@ -176,6 +225,11 @@ def _ask_all(units: Sequence[Unit], teacher: Any, finish: Callable[[_Chain, Repl
                 finish(chain, reply)
         waiting = sorted(after, key=lambda c: (c.unit.chunk["id"], c.unit.index, c.unit.sample))
         step += 1
+
+
+def _count_money(teacher: "Teacher", calls: int) -> dict[str, float]:
+    """Return what is spent and where that leads, if anything costs."""
+    return teacher.budget.figures(calls - teacher.counts.replayed)
 
 
 def _write(

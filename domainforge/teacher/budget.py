@@ -32,6 +32,8 @@ class Budget:
         self.spent = spent
         self.reserved = NOTHING
         self._before = spent
+        # One object, so that another thread never sees a cost without its reply.
+        self._spent_and_paid = (spent, 0)
         self._config = config
         usd = config.max_usd
         # The shortest text of a float is the number that was written in the file.
@@ -64,6 +66,7 @@ class Budget:
             raise ValueError(f"{reserved} settled as {actual}, with {self.reserved} reserved")
         self.spent = _add(self.spent, actual)
         self.reserved = left
+        self._spent_and_paid = (self.spent, self._spent_and_paid[1] + (actual.tokens > 0))
 
     def why_stopped(self, cost: Cost) -> str | None:
         """Say why a request of that worst case can't leave any more; None while it may yet.
@@ -91,27 +94,32 @@ class Budget:
             )
         return None
 
-    def project(self, paid: int, left: int) -> Cost:
-        """Return what the run comes to if `left` more requests cost what the `paid` ones did.
+    def project(self, calls: int) -> Cost:
+        """Return what the run comes to if the rest of its calls cost what those so far did.
 
         Args:
-            paid: Requests of this session that have been settled.
-            left: Requests still to be made.
+            calls: Made in this session once it is through, those that are paid for included.
         """
-        if paid <= 0:
-            return self.spent
-        nano = (self.spent.nano_usd - self._before.nano_usd) * max(0, left) // paid
-        tokens = (self.spent.tokens - self._before.tokens) * max(0, left) // paid
-        return _add(self.spent, Cost(nano, tokens))
+        spent, paid = self._spent_and_paid
+        if not paid:
+            return spent
+        left = max(0, calls - paid)
+        nano = (spent.nano_usd - self._before.nano_usd) * left // paid
+        tokens = (spent.tokens - self._before.tokens) * left // paid
+        return _add(spent, Cost(nano, tokens))
 
-    def figures(self, paid: int, left: int) -> dict[str, float]:
-        """Return dollars spent, projected and allowed, for progress; empty where nothing costs."""
+    def figures(self, calls: int) -> dict[str, float]:
+        """Return dollars spent, projected and allowed, for progress; empty where nothing costs.
+
+        Args:
+            calls: As for `project`.
+        """
         cap = self._max_nano_usd
         if cap is None and not self.spent.nano_usd:
             return {}
         figures = {
             "usd": self.spent.nano_usd / NANO,
-            "usd_projected": self.project(paid, left).nano_usd / NANO,
+            "usd_projected": self.project(calls).nano_usd / NANO,
         }
         return figures if cap is None else {**figures, "max_usd": cap / NANO}
 

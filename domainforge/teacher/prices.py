@@ -89,10 +89,15 @@ class Price:
         nano = dearest_in * prompt + dearest_out * request.max_tokens + self.request_nano_usd
         return Cost(ceil(nano), tokens)
 
-    def actual(self, usage: Usage) -> Cost:
-        """Return what billed tokens cost, rounded up to a billionth of a dollar."""
+    def actual(self, usage: Usage, cached_tokens: int = 0) -> Cost:
+        """Return what billed tokens cost, rounded up to a billionth of a dollar.
+
+        Args:
+            usage: Tokens billed.
+            cached_tokens: Those of the prompt that the endpoint had in its cache.
+        """
         prompt, completion = usage.prompt_tokens, usage.completion_tokens
-        cached = min(getattr(usage, "cached_tokens", 0), prompt)
+        cached = min(cached_tokens, prompt)
         reached = [tier for tier in self.tiers if prompt > tier.above_tokens]
         if not reached:
             return Cost(0, prompt + completion)
@@ -100,11 +105,11 @@ class Price:
         nano = rates.input * (prompt - cached) + rates.cached * cached + rates.output * completion
         return Cost(ceil(nano + self.request_nano_usd), prompt + completion)
 
-    def billed(self, usage: Usage, worst_case: Cost) -> Cost:
+    def billed(self, usage: Usage, worst_case: Cost, cached_tokens: int = 0) -> Cost:
         """Return what a reply cost; the worst case where the endpoint doesn't say it sensibly."""
         if not usage.prompt_tokens or not usage.completion_tokens:
             return worst_case
-        return self.actual(usage)
+        return self.actual(usage, cached_tokens)
 
     def for_batch(self) -> "Price":
         """Return the price at the batch API: this one, a safe bound, where none is known."""

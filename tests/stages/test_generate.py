@@ -16,7 +16,7 @@ from domainforge.run_folder import Inputs, Output, folder_hash
 from domainforge.stage import StageResult
 from domainforge.stages import generate
 from domainforge.stages.assign import SIDES_SCHEMA
-from domainforge.stages.generate import GenerateConfig, count_calls, identify
+from domainforge.stages.generate import GenerateConfig, identify, plan_calls
 from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.ledger import Ledger
 from tests.generation.prompts import CHAIN, QA
@@ -290,10 +290,10 @@ def test_the_plan_counts_every_request_before_it_is_asked(tmp_path: Path) -> Non
     room = Room(tmp_path)
     with TeacherServer() as server:
         config = GenerateConfig.model_validate({"tasks": [{"prompt": "ask", "per_chunk": 4}]})
-        before = count_calls(config, room.inputs, room.context(server))
+        before = plan_calls(config, room.inputs, room.context(server)).count
         assert not server.seen
         _, output = room.run(server, per_chunk=4)
-        after = count_calls(config, room.inputs, room.context(server))
+        after = plan_calls(config, room.inputs, room.context(server)).count
     assert (before.planned, before.in_ledger, before.to_ask) == (12, 0, 12)
     assert (after.planned, after.in_ledger, after.to_ask) == (12, 12, 0)
     plan = output.read("plan").to_pylist()
@@ -335,6 +335,52 @@ def test_progress_is_told_for_each_request(tmp_path: Path) -> None:
     assert [fields["done"] for fields in told] == list(range(1, 13))
     assert (told[-1]["total"], told[-1]["kept"]) == (12, 11)
     assert told[-1]["tokens"] > 0
+
+
+def test_progress_tells_what_is_spent_and_where_that_leads(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    money: dict[str, Any] = {
+        "price": {"input_usd_per_million": 10, "output_usd_per_million": 100},
+        "budget": {"max_usd": 5},
+    }
+    with TeacherServer() as server:
+        result, _ = room.run(server, **money)
+    figures = result.figures
+    usd = (figures["prompt_tokens"] * 10 + figures["completion_tokens"] * 100) / 1e6
+    assert figures["usd"] == pytest.approx(usd)
+    assert figures["price"] == "$10 in, $100 out per million tokens (the pipeline file)"
+    told = [fields for kind, fields in room.events if kind == "progress"]
+    spent = [fields["usd"] for fields in told]
+    assert spent == sorted(spent)
+    assert spent[-1] == told[-1]["usd_projected"] == pytest.approx(usd)
+    assert all(fields["max_usd"] == 5 for fields in told)
+    assert 0.5 * usd < told[2]["usd_projected"] < 2 * usd
+
+
+def test_what_costs_nothing_tells_no_money(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    with TeacherServer() as server:
+        result, _ = room.run(server)
+    assert result.figures["usd"] == 0
+    assert not any("usd" in name for kind, fields in room.events for name in fields)
+
+
+def test_a_chain_is_followed_through_the_ledger(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.prompt("chain", CHAIN)
+    config = GenerateConfig.model_validate({"tasks": [{"prompt": "chain", "per_chunk": 2}]})
+
+    def plan(number: int, body: dict[str, Any]) -> str | None:
+        if "Name one fact." in str(body):
+            return "refusal" if "house 1" in str(body) else None
+        return "500" if "house 2" in str(body) else None
+
+    with TeacherServer(plan) as server:
+        room.run(server, tasks=[{"prompt": "chain", "per_chunk": 2}])
+        found = plan_calls(config, room.inputs, room.context(server))
+    # House 0 is whole, house 1 ended at its first step, house 2 lacks its second.
+    assert (found.count.planned, found.count.in_ledger, found.count.to_ask) == (12, 8, 2)
+    assert {unit.chunk["uri"] for unit in found.unfinished} == {"house-2.md"}
 
 
 def test_no_usable_reply_at_all_is_an_error_with_an_example(tmp_path: Path) -> None:

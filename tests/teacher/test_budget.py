@@ -119,13 +119,16 @@ def test_the_cap_holds_whatever_the_order(steps: list[tuple[Cost, float, int]]) 
 
 def test_the_projection_is_of_this_session_on_top_of_earlier_ones() -> None:
     capped = budget(Cost(NANO, 100), max_usd=10)
-    assert capped.figures(0, 50) == {"usd": 1.0, "usd_projected": 1.0, "max_usd": 10.0}
+    assert capped.figures(50) == {"usd": 1.0, "usd_projected": 1.0, "max_usd": 10.0}
     for _ in range(4):
         capped.reserve(Cost(NANO, 10))
         capped.settle(Cost(NANO, 10), Cost(NANO // 4, 5))
-    assert capped.project(4, 8) == Cost(4 * NANO, 160)
-    assert capped.figures(4, 8) == {"usd": 2.0, "usd_projected": 4.0, "max_usd": 10.0}
-    assert budget().figures(3, 3) == {}, "free and without a cap, there is nothing to say"
+    capped.reserve(Cost(NANO, 10))
+    capped.settle(Cost(NANO, 10), Cost(0, 0))  # a request that never left is no measure
+    assert capped.project(12) == Cost(4 * NANO, 160)
+    assert capped.figures(12) == {"usd": 2.0, "usd_projected": 4.0, "max_usd": 10.0}
+    assert capped.project(3) == capped.spent
+    assert budget().figures(3) == {}, "free and without a cap, there is nothing to say"
 
 
 def _sum(costs: Any) -> Cost:

@@ -19,7 +19,7 @@ from domainforge.teacher.prices import (
     most_prompt_tokens,
     teacher_price,
 )
-from domainforge.teacher.request import Request, Usage
+from domainforge.teacher.request import Request, Usage, cached_tokens_of
 from tests.teacher.quick import QA_SCHEMA, chat
 
 OPENAI = "https://api.openai.com/v1"
@@ -113,6 +113,30 @@ def test_a_cap_in_dollars_wants_a_price() -> None:
     for word in ("max_usd", "house-7b", "gateway.example", "teacher.price", "max_tokens"):
         assert word in str(caught.value)
     assert teacher_price(TeacherConfig(**values, budget={"max_usd": 1}, price=GIVEN)).known
+
+
+def test_cached_prompt_tokens_are_cheaper_where_that_is_known() -> None:
+    config = GIVEN.model_copy(update={"cached_input_usd_per_million": 0.05})
+    price = find_price(None, None, config)
+    assert "$0.15 in, $0.05 cached, $0.6 out" in price.describe()
+    assert price.actual(Usage(1000, 10), 400).nano_usd == 600 * 150 + 400 * 50 + 10 * 600
+    assert price.actual(Usage(1000, 10), 5000).nano_usd == 1000 * 50 + 10 * 600
+    assert price.worst_case(chat(1)) == find_price(None, None, GIVEN).worst_case(chat(1))
+    assert find_price(None, None, GIVEN).actual(Usage(1000, 10), 400).nano_usd == 156_000
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}, 4),
+        ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 3}, 3),
+        ({"prompt_tokens_details": {"cached_tokens": -4}}, 0),
+        ({"prompt_tokens_details": None}, 0),
+        ("nothing", 0),
+    ],
+)
+def test_cached_tokens_are_read_where_the_endpoint_tells(usage: Any, expected: int) -> None:
+    assert cached_tokens_of({"usage": usage}) == expected
 
 
 def test_batch_share_scales_every_rate() -> None:
