@@ -1,11 +1,19 @@
+"""The benchmarks at their smallest. Those of the teacher need a C compiler, and never skip."""
+
+import importlib
 import json
 import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from benchmarks.load import compiled_tools, load_server
 from domainforge.evaluation.exam import load_exam
 from domainforge.pipeline_file import load_pipeline
 
@@ -55,7 +63,17 @@ def test_gpu_train_refuses_too_few_tokens() -> None:
     assert "200 tokens are too few for 4 steps" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["demo_seeds.py", "fairytale.py"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "demo_seeds.py",
+        "fairytale.py",
+        "teacher_throughput.py",
+        "teacher_faults.py",
+        "teacher_memory.py",
+        "teacher_budget.py",
+    ],
+)
 def test_a_benchmark_says_what_it_claims(name: str) -> None:
     said = subprocess.run(
         [sys.executable, str(BENCHMARKS / name), "--help"], capture_output=True, text=True
@@ -106,3 +124,114 @@ def test_fairytale_prepares_a_project_that_loads(tmp_path: Path) -> None:
     assert question.document == "stories/ft-2.md"
     for name in ("control", "stories"):
         assert load_pipeline(project / f"{name}.yaml").name == name
+
+
+def ask_rows(base_url: str, rows: list[int]) -> dict[int, list[int]]:
+    """Ask one after the other; return the statuses that each row met, 0 for none."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    met: dict[int, list[int]] = {}
+    for row in rows:
+        messages = [{"role": "user", "content": f"About row {row}."}]
+        body = json.dumps({"messages": messages, "max_tokens": 50}).encode()
+        try:
+            with opener.open(f"{base_url}/chat/completions", body, timeout=10) as answer:
+                usage = json.load(answer)["usage"]
+                assert 1 <= usage["completion_tokens"] <= 50
+                status = answer.status
+        except urllib.error.HTTPError as error:
+            status = error.code if error.headers["Retry-After"] == "0.25" else -1
+        except OSError:
+            status = 0
+        met.setdefault(row, []).append(status)
+    return met
+
+
+def test_the_load_server_treats_a_row_alike_in_any_order() -> None:
+    shares = {"refuse_share": 0.2, "drop_share": 0.1, "tail_share": 0.1, "tail_multiplier": 3}
+    more = {"latency_ms": 0.2, "retry_after": 0.25, "random_lengths": 1, "record": 1}
+    rows = [*range(60), *range(60)]
+    met = []
+    with compiled_tools() as tools:
+        for order, seed in ((rows, 1), (rows[::-1], 1), (rows, 2)):
+            with load_server(tools, **shares, **more, seed=seed) as server:
+                met.append(ask_rows(server.base_url, order))
+                stats, kinds = server.stats(), Counter(kind for _, kind, _ in server.requests())
+                assert server.rows() == [2] * 60
+            statuses = Counter(status for row in met[-1].values() for status in row)
+            assert statuses == {
+                200: stats["answered"],
+                429: stats["refused"],
+                0: stats["dropped"],
+            }
+            assert kinds["slow"] == stats["slow"] > 0
+            assert stats["requests"] == 120 == kinds.total()
+            asked_after_answer = sum(row[0] == 200 for row in met[-1].values())
+            assert stats["unneeded"] == asked_after_answer
+            assert min(statuses.values()) > 2
+    assert met[0] == met[1] != met[2]
+
+
+def test_the_replay_adds_nothing_to_what_cannot_be_avoided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    faults = importlib.import_module("teacher_faults")
+
+    def seconds(slots: int, *rows: list[tuple[str, float]]) -> Any:
+        return faults.replay([[faults.Attempt(*one) for one in row] for row in rows], slots, 1.0)
+
+    answer = ("answer", 1.0)
+    assert seconds(2, [answer], [answer], [answer]) == 2
+    assert seconds(1, [("refuse", 0.0), answer], [answer]) == 2
+    assert seconds(1, [("refuse", 0.0), answer], [("slow", 3.0)]) == 4
+    assert seconds(2, [("refuse", 0.5), answer], [("slow", 3.0)]) == 3
+    assert seconds(1, [("drop", 1.0), answer], [answer]) == 3
+    assert seconds(1, [("refuse", 0.0), ("refuse", 0.0), answer]) == 3
+
+
+def run_benchmark(name: str, *options: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / name), "--quick", *options],
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "n = " in done.stdout
+    assert "|---|" in done.stdout
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.slow
+def test_teacher_throughput_measures(tmp_path: Path) -> None:
+    figures = run_benchmark("teacher_throughput.py", "--scale", "0.05", "--folder", str(tmp_path))
+    assert figures["rounds"] == 1
+    for concurrency in (64, 256):
+        assert 0 < figures[f"efficiency_{concurrency}"] < 1.1
+        assert figures[f"ratio_openai_{concurrency}"] > 0
+        assert figures[f"ratio_openai_aiohttp_{concurrency}"] > 0
+    assert 0 < figures["cpu_ms_per_request"] < 20
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_teacher_faults_cost_no_row(tmp_path: Path) -> None:
+    options = ("--rounds", "1", "--rows", "300", "--folder", str(tmp_path))
+    figures = run_benchmark("teacher_faults.py", *options)
+    assert (figures["lost"], figures["doubled"]) == (0, 0)
+    assert figures["wall_over_ideal"] >= 1
+
+
+@pytest.mark.slow
+def test_teacher_memory_stays_flat(tmp_path: Path) -> None:
+    figures = run_benchmark("teacher_memory.py", "--requests", "5000", "--folder", str(tmp_path))
+    assert (figures["requests"], figures["replies"], figures["unneeded"]) == (5000, 5000, 0)
+    assert figures["rss_growth_mb"] < 100
+
+
+@pytest.mark.slow
+def test_teacher_budget_holds(tmp_path: Path) -> None:
+    figures = run_benchmark("teacher_budget.py", "--runs", "3", "--folder", str(tmp_path))
+    assert figures["runs"] == 3
+    assert figures["max_spent_usd"] <= 1
+    assert figures["mean_used_share"] >= 0.9

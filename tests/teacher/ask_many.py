@@ -1,7 +1,7 @@
 """Asks many requests in a process of its own, so that a test can kill it.
 
 Usage: python -m tests.teacher.ask_many BASE_URL LEDGER COUNT [CONCURRENCY]
-Prints a line for each reply.
+Prints a line for each reply, and at the end how many requests an earlier, killed process had sent.
 """
 
 import sys
@@ -17,6 +17,7 @@ def main() -> None:
     with open_teacher(config, Path(ledger), FAST) as teacher:
         for reply in teacher.ask(chat(number) for number in range(int(count))):
             print(reply.key, reply.status, reply.replayed, flush=True)
+        print("asked_again", teacher.counts.asked_again)
 
 
 if __name__ == "__main__":

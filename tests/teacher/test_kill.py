@@ -10,22 +10,38 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from benchmarks.load import LoadServer, compiled_tools, load_server
+from domainforge.teacher.commit import GROUP_MAX
 from domainforge.teacher.ledger import Ledger
+from domainforge.teacher.request import request_key
+from domainforge.teacher.session import teacher_identity
 from tests.support.teacher_server import TeacherServer
+from tests.teacher.quick import chat, config_for
 
 ROOT = Path(__file__).parents[2]
 COUNT, CONCURRENCY = 300, 8
 
 
-def start(base_url: str, ledger: Path, count: int = COUNT) -> "subprocess.Popen[str]":
-    arguments = [base_url, str(ledger), str(count), str(CONCURRENCY)]
+def start(
+    base_url: str,
+    ledger: Path,
+    count: int = COUNT,
+    concurrency: int = CONCURRENCY,
+    out: int = subprocess.PIPE,
+) -> "subprocess.Popen[str]":
+    arguments = [base_url, str(ledger), str(count), str(concurrency)]
     command = [sys.executable, "-m", "tests.teacher.ask_many", *arguments]
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.PIPE, text=True)
+
+
+def read_replies(out: str) -> tuple[list[list[str]], int]:
+    *replies, (name, asked_again) = (line.split() for line in out.splitlines())
+    assert name == "asked_again"
+    return replies, int(asked_again)
 
 
 @contextmanager
@@ -58,7 +74,7 @@ def test_nothing_in_the_ledger_is_asked_again_after_kills(tmp_path: Path) -> Non
                 paid = {key for key in seen if file.has(key)}
         out, errors = start(base_url, ledger).communicate()
         assert errors == ""
-    replies = [line.split() for line in out.splitlines()]
+    replies, _ = read_replies(out)
     assert len(replies) == COUNT
     assert paid <= {key for key, _, replayed in replies if replayed == "True"}
     asked = Counter(line.split()[0] for line in log.read_text().splitlines())
@@ -68,6 +84,60 @@ def test_nothing_in_the_ledger_is_asked_again_after_kills(tmp_path: Path) -> Non
     assert repeats <= interrupted
     with Ledger(ledger) as file:
         assert file.interrupted() == 0
+
+
+@pytest.mark.slow
+def test_twenty_kills_in_the_middle_of_ten_thousand_requests(tmp_path: Path) -> None:
+    """Needs a C compiler: a server in Python would be the limit."""
+    ledger, rows, at_once, jitter = tmp_path / "ledger.sqlite", 10_000, 64, Random(20)
+    with (
+        compiled_tools() as tools,
+        load_server(tools, latency_ms=10, marker="Passage ") as server,
+    ):
+        identity = teacher_identity(config_for(server.base_url))
+        keys = [request_key(identity, chat(row)) for row in range(rows)]
+        asked, kept = [0] * rows, set[int]()
+        for _ in range(20):
+            child = start(server.base_url, ledger, rows, at_once, subprocess.DEVNULL)
+            kill_after(child, server, jitter.randrange(150, 500))
+            asked = asked_now(server, kept, asked, at_once)
+            with Ledger(ledger) as file:
+                kept = {row for row, key in enumerate(keys) if file.has(key)}
+            assert len(kept) < rows
+            assert sum(times > 0 for times in asked) - len(kept) <= at_once + GROUP_MAX
+        out, errors = start(server.base_url, ledger, rows, at_once).communicate()
+        assert errors == ""
+        replies, asked_again = read_replies(out)
+        lost_at_last_kill = sum(times > 0 for times in asked) - len(kept)
+        asked_now(server, kept, asked, at_once)
+    assert {key for key, status, _ in replies if status == "ok"} == set(keys)
+    assert len(replies) == rows
+    assert {keys[row] for row in kept} <= {
+        key for key, _, replayed in replies if replayed == "True"
+    }
+    assert lost_at_last_kill <= asked_again <= at_once + GROUP_MAX
+
+
+def kill_after(child: "subprocess.Popen[str]", server: LoadServer, replies: int) -> None:
+    wanted = server.stats()["answered"] + replies
+    while server.stats()["answered"] < wanted:
+        assert child.poll() is None, child.communicate()[1]
+        time.sleep(0.01)
+    child.kill()
+    child.communicate()
+    while server.stats()["in_flight"]:
+        time.sleep(0.01)
+
+
+def asked_now(server: LoadServer, kept: set[int], before: list[int], at_once: int) -> list[int]:
+    """Return how often each row was asked by now, after a look at what changed."""
+    counts = server.rows()
+    now = counts + [0] * (len(before) - len(counts))
+    assert all(now[row] == before[row] for row in kept)
+    again = sum(more - times for more, times in zip(now, before, strict=True) if times)
+    assert again <= at_once + GROUP_MAX
+    assert all(more - times <= 1 for more, times in zip(now, before, strict=True))
+    return now
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -96,7 +166,7 @@ def test_two_processes_share_one_ledger(tmp_path: Path) -> None:
         children = [start(server.base_url, ledger, 100) for _ in range(2)]
         outputs = [child.communicate(timeout=60) for child in children]
         assert [errors for _, errors in outputs] == ["", ""]
-        keys = [{line.split()[0] for line in out.splitlines()} for out, _ in outputs]
+        keys = [{key for key, _, _ in read_replies(out)[0]} for out, _ in outputs]
         assert keys[0] == keys[1]
         assert len(keys[0]) == 100
         with Ledger(ledger) as file:
