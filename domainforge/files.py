@@ -1,6 +1,7 @@
-"""Where shipped files lie, and the hash of a file."""
+"""Where shipped and cached files lie, and the hash of a file."""
 
 import hashlib
+import os
 from pathlib import Path
 
 
@@ -12,6 +13,13 @@ def shipped_folder(name: str) -> Path:
     package = Path(__file__).parent
     inside = package / "_shipped" / name
     return inside if inside.is_dir() else package.parent / name
+
+
+def cache_folder() -> Path:
+    """Where what is made or fetched once is kept; `DOMAINFORGE_CACHE` moves it."""
+    named = os.environ.get("DOMAINFORGE_CACHE")
+    root = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(named or f"{root}/domainforge").expanduser()
 
 
 def file_hash(path: Path) -> str:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from domainforge.errors import ConfigError, DomainForgeError, TeacherError
 from domainforge.evaluation.exam import load_exam
-from domainforge.files import find_file
+from domainforge.files import cache_folder, find_file
 from domainforge.pipeline_file import check_pipeline
 from domainforge.sources.files import FoundFiles
 from domainforge.stage import Settings
@@ -22,7 +22,7 @@ from domainforge.stages.evaluate import EvaluateConfig
 from domainforge.stages.generate import CallCount, TaskConfig
 from domainforge.starter import look_at_sources, pipeline_text, run_name, write_pipeline
 from domainforge.teacher.config import TeacherConfig
-from domainforge.teacher.embedded import embedded_model_path
+from domainforge.teacher.serve.embedded import embedded_model_path
 from domainforge.training.config import TrainConfig
 
 T = TypeVar("T")
@@ -221,7 +221,6 @@ class _Wizard:
     def _count_calls(self, values: Mapping[str, Any]) -> CallCount | None:
         """Count as the run would; None where that would fetch a student first."""
         from domainforge.dry_run import plan_run
-        from domainforge.training.students import cache_folder
 
         student = values["train"]["student"]
         local = (Path(student).expanduser() / "config.json", self.project / student / "config.json")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,20 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from domainforge.errors import TrainingError
-from domainforge.files import file_hash
+from domainforge.files import cache_folder, file_hash
 from domainforge.training.runtime import prepare_runtime
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 EMBEDDED = "embedded"
-
-
-def cache_folder() -> Path:
-    """Where dequantised models are kept; `DOMAINFORGE_CACHE` moves it."""
-    named = os.environ.get("DOMAINFORGE_CACHE")
-    root = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(named or f"{root}/domainforge").expanduser()
 
 
 def find_student(name: str, project: Path, say: Callable[[str], None]) -> Path:
@@ -133,7 +125,7 @@ def choose_device() -> str:
 
 
 def _dequantise_embedded(say: Callable[[str], None]) -> Path:
-    from domainforge.teacher.embedded import embedded_model_path
+    from domainforge.teacher.serve.embedded import embedded_model_path
 
     source = embedded_model_path()
     target = cache_folder() / f"{source.stem}-{file_hash(source)[:16]}"

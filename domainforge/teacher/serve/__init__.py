@@ -1,0 +1,1 @@
+"""Servers that DomainForge starts itself, under one supervisor: embedded, llama.cpp, vLLM."""
