@@ -30,6 +30,7 @@ class Context:
         student: The base model: `embedded`, a folder, or a Hub id.
         exam_path: The exam file, or None.
         emit: Records an event; the dashboard and events.jsonl hang on it.
+        run_name: Whose spending the teacher's is; caps count it over all sessions of the run.
     """
 
     seed: int
@@ -39,6 +40,7 @@ class Context:
     student: str
     exam_path: Path | None
     emit: Emit
+    run_name: str = ""
 
     def progress(self, done: int, total: int, **figures: Any) -> None:
         """Tell how far the stage is."""
@@ -60,7 +62,9 @@ class Context:
         """Open the teacher; it is closed (and a server of ours stopped) whatever happens."""
         from domainforge.teacher.session import open_teacher
 
-        return open_teacher(self.teacher_config, self.ledger_path)
+        return open_teacher(
+            self.teacher_config, self.ledger_path, account=self.run_name, say=self.say
+        )
 
     @property
     def ledger_path(self) -> Path:

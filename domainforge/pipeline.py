@@ -82,6 +82,7 @@ def make_context(pipeline: Pipeline, project: Path, listener: Listener) -> Conte
         student=pipeline.train.student,
         exam_path=None,
         emit=emit,
+        run_name=pipeline.name,
     )
     if exam is None:
         return context

@@ -23,11 +23,13 @@ from domainforge.records import Example, example_table
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.teacher.prices import NANO, teacher_price
+from domainforge.teacher.privacy import Withheld
 from domainforge.teacher.request import Reply, Request, classify, request_key
 
 if TYPE_CHECKING:
     from domainforge.teacher.client import Teacher
     from domainforge.teacher.ledger import Ledger
+    from domainforge.teacher.privacy import Gate
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -134,7 +136,9 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             "price": teacher_price(context.teacher_config).describe(),
             "teacher": teacher.identity,
         }
-    return _write(out, examples, len(units), figures)
+        figures |= teacher.gate_counts.figures()
+        notes = teacher.gate_counts.notes()
+    return _write(out, examples, len(units), figures, notes)
 
 
 def identify(config: GenerateConfig, context: Context) -> dict[str, Any]:
@@ -155,16 +159,17 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
         PromptError: A prompt file that can't be used.
     """
     from domainforge.teacher.ledger import Ledger
-    from domainforge.teacher.session import teacher_identity
+    from domainforge.teacher.session import open_gate, teacher_identity
 
     form = context.teacher_config.resolved_form
     identity = teacher_identity(context.teacher_config, context.project)
+    gate = open_gate(context.teacher_config)
     planned = known = to_ask = 0
     unfinished: list[Unit] = []
     with Ledger(context.ledger_path) as ledger:
         for unit in _units(config, inputs, context):
             planned += _steps(unit, form)
-            found, left = _look_up(unit, form, identity, ledger)
+            found, left = _look_up(unit, form, identity, ledger, gate)
             known += found
             if left:
                 unfinished.append(unit)
@@ -172,12 +177,17 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     return CallPlan(CallCount(planned, known, to_ask), tuple(unfinished))
 
 
-def _look_up(unit: Unit, form: Form, identity: str, ledger: "Ledger") -> tuple[int, int]:
+def _look_up(
+    unit: Unit, form: Form, identity: str, ledger: "Ledger", gate: "Gate"
+) -> tuple[int, int]:
     """Follow a chain through the ledger; return the calls found there, and those still to make."""
     steps = _steps(unit, form)
     replies: dict[str, str] = {}
     for step in range(steps):
-        request = make_request(unit, form, step, replies, ledger.fence)
+        checked = gate.check(make_request(unit, form, step, replies, ledger.fence))
+        if isinstance(checked, Withheld):
+            return step, 0
+        request = checked.request
         stored = ledger.get(request_key(identity, request))
         if stored is None:
             return step, steps - step
@@ -233,7 +243,11 @@ def _count_money(teacher: "Teacher", calls: int) -> dict[str, float]:
 
 
 def _write(
-    out: Output, examples: Sequence[Example], total: int, figures: dict[str, Any]
+    out: Output,
+    examples: Sequence[Example],
+    total: int,
+    figures: dict[str, Any],
+    gate_notes: Sequence[str],
 ) -> StageResult:
     made = [row for row in examples if row.reason is None]
     failed = [row for row in examples if (row.reason or "").startswith("failed_")]
@@ -249,7 +263,7 @@ def _write(
         failed=Counter(str(row.reason).removeprefix("failed_") for row in failed),
         not_reached=total - len(examples),
     )
-    notes = []
+    notes = list(gate_notes)
     if failed:
         notes.append(
             f"{len(failed)} requests failed after all retries and have no row; run again with "

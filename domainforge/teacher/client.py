@@ -1,19 +1,36 @@
 """The teacher as stages see it: ask requests lazily, get replies as they come, pay once."""
 
 import asyncio
+import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeVar
 
+from domainforge.teacher.budget import Budget
 from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.endpoint import Endpoint
-from domainforge.teacher.engine import Call, Counts, Engine, Outcome
+from domainforge.teacher.engine import Engine
+from domainforge.teacher.fault import Fault
+from domainforge.teacher.jobs import Call, Counts, Job, Outcome
+from domainforge.teacher.lane import open_lane
 from domainforge.teacher.ledger import Ledger
 from domainforge.teacher.pace import Pace
-from domainforge.teacher.request import Reply, Request, classify, request_key, usage_of
-from domainforge.teacher.transport import request_body
+from domainforge.teacher.prices import Cost, Price
+from domainforge.teacher.privacy import Gate, GateCounts, Withheld
+from domainforge.teacher.request import (
+    Reply,
+    Request,
+    classify,
+    request_key,
+    request_text,
+    text_key,
+    usage_of,
+)
 
 T = TypeVar("T")
+_LOOKUP_REQUESTS = 64
+_TAKING_SECONDS = 0.002
 
 
 class Teacher:
@@ -23,35 +40,47 @@ class Teacher:
 
     Attributes:
         identity: Who answers, as it enters the ledger's keys.
+        account: Whose spending it is: the run's name.
         form: Whether prompts are chats or texts to continue.
         supports_schema: Whether `Request.schema` is enforced by the endpoint. Where it is not, the
             caller describes the wanted shape in the prompt.
         counts: What was done so far in this session.
+        budget: What the account has spent, and its caps.
+        gate_counts: What the privacy gate found.
     """
 
     def __init__(
         self,
         identity: str,
+        account: str,
         config: TeacherConfig,
         ledger: Ledger,
-        connect: Callable[[], Endpoint],
+        connect: Callable[[], Sequence[tuple[Endpoint, Price]]],
         pace: Pace,
+        say: Callable[[str], None],
+        gate: Gate,
     ) -> None:
         """Prepare; `connect` is called once, when the first request has to leave."""
         self.identity = identity
+        self.account = account
         self.form: Literal["chat", "completion"] = config.resolved_form
         self.supports_schema = False
         self.counts = Counts()
+        spent = ledger.spent(account)
+        self.budget = Budget(config.budget, Cost(spent.nano_usd, spent.tokens))
         self._config = config
         self._ledger = ledger
         self._connect = connect
         self._pace = pace
+        self._say = say
+        self._gate = gate
+        self.gate_counts = GateCounts()
         self._line: _Line | None = None
         self._calls: set[Call] = set()
 
     def key(self, request: Request) -> str:
-        """Return the request's key in the ledger."""
-        return request_key(self.identity, request)
+        """Return the request's key in the ledger; it names what the privacy gate lets out."""
+        return request_key(self.identity, self._gate.check(request).request)
 
     def known(self, request: Request) -> bool:
         """Tell whether the ledger holds the reply, so that asking costs nothing."""
@@ -71,35 +100,35 @@ class Teacher:
 
         Raises:
             TeacherError: No request can succeed: key, model, quota, endpoint down.
+            BudgetError: A cap is reached.
             StorageError: The ledger can't be written.
         """
-        call, source, waiting = Call(), iter(requests), dict[str, list[Request]]()
-        ahead, pending, exhausted = 2 * self._config.slots, 0, False
+        call, source = Call(), iter(requests)
+        waiting: dict[str, list[Request]] = {}
+        pending, exhausted = 0, False
         self._calls.add(call)
         try:
             while waiting or not exhausted:
-                while not exhausted and pending < ahead and call.outcomes.empty():
-                    request = next(source, None)
-                    if request is None:
-                        exhausted = True
+                while not exhausted and call.outcomes.empty():
+                    room = min(self._window() - pending, _LOOKUP_REQUESTS)
+                    if room <= 0:
                         break
-                    key = self.key(request)
-                    if key not in waiting and (stored := self._ledger.get(key)) is not None:
-                        yield self._reply(request, Outcome(key, response=stored), replayed=True)
-                        continue
-                    pending += 1
-                    waiting.setdefault(key, []).append(request)
-                    if len(waiting[key]) == 1:
-                        self._submit(request, key, call)
+                    taken = _take(source, room if waiting else 1)
+                    exhausted = not taken
+                    replies, jobs = self._look_up(taken, waiting, call)
+                    pending += len(taken) - len(replies)
+                    if jobs:
+                        self._submit(jobs)
+                    yield from replies
                 if not waiting:
                     continue
-                outcome = call.outcomes.get()
-                if outcome.error is not None:
-                    raise outcome.error
-                answered = waiting.pop(outcome.key)
-                pending -= len(answered)
-                for number, request in enumerate(answered):
-                    yield self._reply(request, outcome, replayed=number > 0)
+                for outcome in call.outcomes.get():
+                    if outcome.error is not None:
+                        raise outcome.error
+                    answered = waiting.pop(outcome.key)
+                    pending -= len(answered)
+                    for number, request in enumerate(answered):
+                        yield self._reply(request, outcome, replayed=number > 0)
         finally:
             self._calls.discard(call)
             if waiting and self._line is not None:
@@ -113,12 +142,12 @@ class Teacher:
             TeacherError: No request can succeed.
         """
         line = self._open_line()
-        return line.run(line.engine.exchange(request_body(request, line.endpoint, with_schema)))
+        return line.run(line.engine.exchange(request, with_schema=with_schema)).completion
 
     def list_models(self) -> tuple[str, ...] | None:
         """Return the models that the endpoint lists, or None where it has no such list."""
         line = self._open_line()
-        return line.run(line.engine.transport.list_models())
+        return line.run(line.engine.lanes[0].transport.list_models())
 
     def close(self) -> None:
         """End what is under way and close the connections; asking again opens new ones."""
@@ -126,29 +155,73 @@ class Teacher:
         if line is not None:
             line.close(self._calls)
 
+    def _window(self) -> int:
+        return self._line.engine.window if self._line else 2
+
     def _open_line(self) -> "_Line":
         if self._line is None:
-            endpoint = self._connect()
-            self._line = _Line(
-                endpoint,
-                lambda: Engine(
-                    endpoint, self.identity, self._config, self._ledger, self._pace, self.counts
-                ),
-            )
+            endpoints = self._connect()
+            self._line = _Line(lambda: self._build_engine(endpoints))
         return self._line
 
-    def _submit(self, request: Request, key: str, call: Call) -> None:
+    def _build_engine(self, endpoints: Sequence[tuple[Endpoint, Price]]) -> Engine:
+        return Engine(
+            [open_lane(endpoint, price, self._config) for endpoint, price in endpoints],
+            self.identity,
+            self.account,
+            self._config,
+            self._ledger,
+            self._pace,
+            self.counts,
+            self.budget,
+            self._say,
+        )
+
+    def _look_up(
+        self, requests: Sequence[Request], waiting: dict[str, list[Request]], call: Call
+    ) -> tuple[list[Reply], list[Job]]:
+        """Tell apart what may not leave, what the ledger answers and what has to be asked."""
+        replies, jobs = [], []
+        passed = []
+        for request in requests:
+            checked = self._gate.check(request)
+            self.gate_counts.add(checked)
+            if isinstance(checked, Withheld):
+                replies.append(self._withhold(checked))
+            else:
+                passed.append(checked.request)
+        texts = [request_text(request) for request in passed]
+        keys = [text_key(self.identity, text) for text in texts]
+        stored = self._ledger.get_many(keys) if keys else {}
+        for request, key, text in zip(passed, keys, texts, strict=True):
+            if key in waiting:
+                waiting[key].append(request)
+            elif key in stored:
+                replies.append(self._reply(request, Outcome(key, text=stored[key]), replayed=True))
+            else:
+                waiting[key] = [request]
+                jobs.append(Job(request, key, text, call, self.supports_schema))
+        return replies, jobs
+
+    def _submit(self, jobs: Sequence[Job]) -> None:
         line = self._open_line()
-        schema = self.supports_schema
-        line.post(lambda: call.start(line.engine.answer(request, key, schema, call)))
+        line.post(lambda: line.engine.submit(jobs))
+
+    def _withhold(self, found: Withheld) -> Reply:
+        self.counts.statuses["withheld"] += 1
+        return Reply(found.request, "", "withheld", "", None, 0, 0, found.detail, replayed=False)
 
     def _reply(self, request: Request, outcome: Outcome, *, replayed: bool) -> Reply:
-        if outcome.response is None:
-            fault = outcome.fault
-            detail = f"{fault.kind}: {fault.detail}" if fault else ""
+        import orjson
+
+        fault, completion = outcome.fault, outcome.completion
+        if completion is None and outcome.text is not None:
+            completion = orjson.loads(outcome.text)
+        if completion is None:
+            detail = f"{fault.kind}: {fault.detail}" if isinstance(fault, Fault) else ""
             reply = Reply(request, outcome.key, "failed", "", None, 0, 0, detail, replayed=False)
         else:
-            reading, usage = classify(outcome.response), usage_of(outcome.response)
+            reading, usage = classify(completion), usage_of(completion)
             status, text, finish, detail = reading
             reply = Reply(request, outcome.key, status, text, finish, *usage, detail, replayed)
             self.counts.replayed += replayed
@@ -156,15 +229,28 @@ class Teacher:
         return reply
 
 
+def _take(source: Iterator[Request], most: int) -> list[Request]:
+    """Take requests, but don't let those at hand wait for a source that is slow."""
+    taken, until = [], time.monotonic() + _TAKING_SECONDS
+    for request in source:
+        taken.append(request)
+        if len(taken) == most or time.monotonic() > until:
+            break
+    return taken
+
+
 class _Line:
     """An event loop in a thread of its own, with the engine that lives there."""
 
-    def __init__(self, endpoint: Endpoint, build: Callable[[], Engine]) -> None:
-        self.endpoint = endpoint
-        self._loop = asyncio.new_event_loop()
+    def __init__(self, build: Callable[[], Engine]) -> None:
+        self._loop = _new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="teacher", daemon=True)
         self._thread.start()
-        self.engine = self.run(_build_in_loop(build))
+        try:
+            self.engine = self.run(_build_in_loop(build))
+        except BaseException:
+            self._end()
+            raise
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end; only the caller waits."""
@@ -176,7 +262,7 @@ class _Line:
 
     def finish(self, call: Call, grace_seconds: float) -> None:
         """End a call and wait for it."""
-        work = asyncio.run_coroutine_threadsafe(call.finish(grace_seconds), self._loop)
+        work = asyncio.run_coroutine_threadsafe(self.engine.finish(call, grace_seconds), self._loop)
         # A forgotten generator can be collected in the loop's thread, which must not wait.
         if threading.current_thread() is not self._thread:
             work.result()
@@ -188,10 +274,21 @@ class _Line:
                 self.finish(call, 0)
             self.run(self.engine.close())
         finally:
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._loop.close()
+            self._end()
+
+    def _end(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "win32":
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
 
 
 async def _build_in_loop(build: Callable[[], Engine]) -> Engine:

@@ -1,45 +1,105 @@
-"""Group commit: replies that arrive while one commit runs share the next."""
+"""Group commit: entries that are handed in while one commit runs share the next."""
 
-import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
+from domainforge.errors import StorageError
 from domainforge.teacher.ledger import Entry, Ledger, Written
+
+GROUP_MAX = 256
+"""Most entries in one transaction, and most requests noted as started that wait to leave."""
+
+
+class Noted(NamedTuple):
+    """An entry on its way to the disk, and what its sender wants to get back with it."""
+
+    entry: Entry
+    tag: Any
 
 
 class GroupCommit:
-    """Writes entries to a ledger from an event loop without blocking it.
+    """Writes entries to a ledger in a thread of its own, in the order of arrival.
 
-    One commit runs at a time, in a thread. Whoever writes meanwhile joins the next group, so the
-    cost of a disk flush is shared and groups grow with the load.
+    The cost of a disk flush is shared by all that arrived during the one before, so that groups
+    grow with the load and a lone entry waits for nobody.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        """Use that ledger."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        on_written: Callable[[Sequence[Noted], Written], None],
+        on_error: Callable[[Sequence[Noted], BaseException], None],
+    ) -> None:
+        """Start the thread; both functions are called in it, once for each group."""
         self._ledger = ledger
-        self._turn = asyncio.Lock()
-        self._entries: list[Entry] = []
-        self._commit: asyncio.Task[Written] | None = None
+        self._on_written = on_written
+        self._on_error = on_error
+        self._queue: SimpleQueue[Noted | Callable[[], object]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run_to_end, name="ledger", daemon=True)
+        self._closed = False
+        self._thread.start()
 
-    async def write(self, entry: Entry) -> Written:
-        """Return when the entry is on disk; tells what its whole group found.
+    def put(self, entry: Entry, tag: Any = None) -> None:
+        """Hand an entry in; returns at once, from any thread."""
+        self._queue.put(Noted(entry, tag))
 
-        A caller that is cancelled doesn't take its entry back: it is written all the same.
+    @property
+    def backlog(self) -> int:
+        """Entries that no commit has taken yet."""
+        return self._queue.qsize()
 
-        Raises:
-            StorageError: The group could not be written.
-        """
-        self._entries.append(entry)
-        if self._commit is None:
-            self._commit = asyncio.create_task(self._write_group())
-        return await asyncio.shield(self._commit)
+    def after(self, act: Callable[[], object]) -> None:
+        """Call a function, in the thread, when all that was handed in so far is on disk."""
+        self._queue.put(act)
+        if not self._thread.is_alive():
+            act()
 
-    async def flush(self) -> None:
-        """Return when everything handed over is on disk."""
-        if self._commit is not None:
-            await asyncio.shield(self._commit)
-        async with self._turn:
-            pass
+    def close(self) -> None:
+        """Write what is left and end the thread."""
+        self.after(self._end)
+        self._thread.join()
 
-    async def _write_group(self) -> Written:
-        async with self._turn:
-            group, self._entries, self._commit = self._entries, [], None
-            return await asyncio.to_thread(self._ledger.write, group)
+    def _end(self) -> None:
+        self._closed = True
+
+    def _run(self) -> None:
+        while not self._closed:
+            group: list[Noted] = []
+            acts: list[Callable[[], object]] = []
+            item = self._queue.get()
+            while True:
+                if isinstance(item, Noted):
+                    group.append(item)
+                else:
+                    acts.append(item)
+                if len(group) == GROUP_MAX or acts or self._queue.empty():
+                    break
+                item = self._queue.get()
+            if group:
+                self._write(group)
+            for act in acts:
+                act()
+
+    def _run_to_end(self) -> None:
+        try:
+            self._run()
+        finally:
+            self._closed = True
+            while not self._queue.empty():
+                item = self._queue.get()
+                if not isinstance(item, Noted):
+                    item()
+
+    def _write(self, group: Sequence[Noted]) -> None:
+        try:
+            written = self._ledger.write([noted.entry for noted in group])
+        except StorageError as error:
+            self._on_error(group, error)
+        except BaseException as error:
+            # Ours to mend; but whoever waits for this thread must hear of it.
+            self._on_error(group, error)
+            raise
+        else:
+            self._on_written(group, written)

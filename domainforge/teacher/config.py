@@ -7,11 +7,42 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from domainforge.stage import Settings, transport_field
+from domainforge.teacher.privacy import PrivacyConfig
+from domainforge.teacher.serve.arguments import check_arguments, check_server_name
 
 EMBEDDED_SLOTS = 4
-"""Requests that the embedded server answers side by side; more gains nothing on a CPU."""
+"""Requests that llama.cpp's server answers side by side; more gains nothing on a CPU."""
 
-_ENDPOINT_ONLY = ("base_url", "model", "api_key_env", "same_as")
+Kind = Literal["embedded", "endpoint", "llamacpp", "vllm"]
+_KINDS: dict[Kind, str] = {
+    "embedded": "the embedded teacher",
+    "endpoint": "an endpoint",
+    "llamacpp": "`serve: llamacpp`",
+    "vllm": "`serve: vllm`",
+}
+# Keys that only some teachers take.
+_TAKEN_BY: dict[str, tuple[Kind, ...]] = {
+    "base_url": ("endpoint",),
+    "model": ("endpoint", "vllm"),
+    "api_key_env": ("endpoint",),
+    "same_as": ("endpoint",),
+    "endpoints": ("endpoint",),
+    "requests_per_minute": ("endpoint",),
+    "tokens_per_minute": ("endpoint",),
+    "serve": ("llamacpp", "vllm"),
+    "gguf": ("llamacpp",),
+    "context_tokens": ("llamacpp",),
+    "threads": ("embedded", "llamacpp"),
+    "revision": ("vllm",),
+    "serve_args": ("vllm",),
+    "ready_seconds": ("embedded", "llamacpp", "vllm"),
+}
+_NEEDED: dict[Kind, tuple[str, ...]] = {
+    "embedded": (),
+    "endpoint": ("base_url", "model"),
+    "llamacpp": ("gguf",),
+    "vllm": ("model",),
+}
 
 
 class PriceConfig(Settings):
@@ -50,6 +81,30 @@ class BudgetConfig(Settings):
     max_hours: float | None = transport_field(
         None, "Hours after which this session sends nothing more.", gt=0, allow_inf_nan=False
     )
+
+
+class EndpointConfig(Settings):
+    """Another endpoint, or another key, that serves the same model."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    base_url: str | None = transport_field(None, "Its address; left out, the teacher's own.")
+    model: str | None = transport_field(
+        None, "The model's name there; left out, the teacher's own."
+    )
+    api_key_env: str | None = transport_field(
+        None, "Name of the environment variable that holds its key."
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str | None) -> str | None:
+        return check_base_url(value)
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _check_variable_name(cls, value: str | None) -> str | None:
+        return check_variable_name(value)
 
 
 class TeacherConfig(Settings):
@@ -92,22 +147,91 @@ class TeacherConfig(Settings):
         "one of them count for all (replaces the address in the ledger's keys).",
         min_length=1,
     )
-    concurrency: int = transport_field(
-        8,
-        f"Requests in flight at the same time; the embedded model takes at most {EMBEDDED_SLOTS}.",
+    endpoints: tuple[EndpointConfig, ...] = transport_field(
+        (),
+        "More endpoints or keys for the same model, used side by side with the first, each as "
+        "much as it sustains; one that fails doesn't stop the rest.",
+    )
+    transport: Literal["auto", "openai", "direct", "langchain"] = transport_field(
+        "auto",
+        "How requests travel: `direct` is the fastest (aiohttp), `openai` goes through the openai "
+        "package, `langchain` through init_chat_model; `auto` is direct.",
+    )
+    batch: bool = transport_field(
+        False,
+        "Ask through the endpoint's Batch API: about half the price where a provider has one, and "
+        "replies within a day instead of at once.",
+    )
+    concurrency: int | None = transport_field(
+        None,
+        "Most requests in flight at once at each endpoint; left out, it is found by trying. The "
+        f"embedded model takes at most {EMBEDDED_SLOTS}, and `serve: llamacpp` as many where it "
+        "is left out.",
         ge=1,
+    )
+    requests_per_minute: float | None = transport_field(
+        None, "Most requests a minute at each endpoint, where its headers don't say it.", gt=0
+    )
+    tokens_per_minute: float | None = transport_field(
+        None, "Most tokens a minute at each endpoint, where its headers don't say it.", gt=0
     )
     timeout_seconds: float = transport_field(
         120, "Longest wait for one whole reply before it is asked again.", gt=0
     )
     max_retries: int = transport_field(
-        5, "How often a request is repeated after a fault that may pass (429, 5xx, timeouts).", ge=0
+        8, "How often a request is repeated after a fault that may pass (429, 5xx, timeouts).", ge=0
     )
     stop_after_failures: int = transport_field(
         20, "Stop after so many requests in a row have failed, retries included.", ge=1
     )
+    max_failed_share: float = transport_field(
+        0.2,
+        "Stop when a larger part of the requests has failed, once `stop_after_failures` have.",
+        ge=0,
+        le=1,
+    )
+    serve: Literal["vllm", "llamacpp"] | None = Field(
+        None,
+        description="Start the teacher's server here: `vllm` serves `model` on your GPU, "
+        "`llamacpp` serves the file `gguf`.",
+    )
+    gguf: str | None = Field(
+        None,
+        description="File that `serve: llamacpp` serves, relative to the project folder; the "
+        "first one where a model is in several.",
+        min_length=1,
+    )
+    revision: str | None = Field(
+        None,
+        description="Commit, branch or tag of the Hub's model that `serve: vllm` serves; left "
+        "out, main. Replies are kept for the commit it stands for.",
+        min_length=1,
+    )
+    serve_args: tuple[str, ...] = Field(
+        (),
+        description="Further arguments of `vllm serve`, one word each: [--max-model-len, '8192']. "
+        "Those that change the replies (--quantization) count as another teacher.",
+    )
     threads: int | None = transport_field(
-        None, "CPU threads of the embedded model; left out, every core up to eight.", ge=1
+        None,
+        "CPU threads of the embedded model and of llama.cpp's server; left out, every core up to "
+        "eight.",
+        ge=1,
+    )
+    context_tokens: int | None = transport_field(
+        None,
+        "Tokens of prompt and reply together that llama.cpp's server makes room for, for each "
+        "request in flight; left out, 2048.",
+        ge=256,
+    )
+    ready_seconds: float | None = transport_field(
+        None,
+        "Longest wait until a server that is started here answers; left out, 600 for vLLM and "
+        "120 for others.",
+        gt=0,
+    )
+    restarts: int = transport_field(
+        3, "How often a server that was started here is started again after it died.", ge=0
     )
     price: PriceConfig | None = transport_field(
         None,
@@ -115,6 +239,10 @@ class TeacherConfig(Settings):
         "set (`domainforge teacher check` shows what is known).",
     )
     budget: BudgetConfig = transport_field(BudgetConfig(), "Where to stop asking.")
+    privacy: PrivacyConfig = Field(
+        PrivacyConfig(),
+        description="What is taken out of requests, or keeps them back, before they are sent.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -122,58 +250,83 @@ class TeacherConfig(Settings):
         if value == "embedded":
             return {"embedded": True}
         if isinstance(value, str):
-            raise ValueError("write `embedded`, or a mapping with `base_url` and `model`")
+            raise ValueError(
+                "write `embedded`, or a mapping with `base_url` (or `serve`) and `model`"
+            )
         return value
 
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("write a whole address, for example http://127.0.0.1:8000/v1")
-        if parts.username or parts.password or parts.query:
-            raise ValueError(
-                "the address must carry no user, password or query: a pipeline file holds no "
-                "secrets; name the key's variable in `api_key_env`"
-            )
-        return value.rstrip("/")
+        return check_base_url(value)
 
     @field_validator("api_key_env")
     @classmethod
     def _check_variable_name(cls, value: str | None) -> str | None:
-        # Upper case only: a pasted key nearly always fails this, a variable's name hardly ever.
-        if value is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
-            raise ValueError(
-                "write the NAME of an environment variable (capitals, digits, underscores), "
-                "never the key itself"
-            )
-        return value
+        return check_variable_name(value)
+
+    @field_validator("serve", mode="before")
+    @classmethod
+    def _check_serve(cls, value: Any) -> Any:
+        return check_server_name(value)
+
+    @field_validator("serve_args")
+    @classmethod
+    def _check_serve_args(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return check_arguments(value)
 
     @model_validator(mode="after")
     def _check_combination(self) -> "TeacherConfig":
-        if self.embedded:
-            misplaced = [name for name in _ENDPOINT_ONLY if getattr(self, name) is not None]
-            if misplaced:
-                raise ValueError(
-                    f"the embedded teacher takes no {', '.join(misplaced)}; leave out `embedded` "
-                    "to use an endpoint"
-                )
-            return self
-        if not self.base_url and not self.model:
-            raise ValueError("no teacher: write `embedded`, or give `base_url` and `model`")
-        missing = "base_url" if not self.base_url else "model" if not self.model else None
-        if missing:
-            raise ValueError(f"an endpoint needs `base_url` and `model`; `{missing}` is missing")
-        if self.threads is not None:
-            raise ValueError("`threads` is for the embedded teacher only")
+        kind = self.kind
+        given = [name for name in _TAKEN_BY if getattr(self, name) not in (None, ())]
+        if kind == "endpoint" and not given:
+            raise ValueError(
+                "no teacher: write `embedded`, or give `base_url` and `model`, or `serve` with "
+                "what it serves"
+            )
+        misplaced = [name for name in given if kind not in _TAKEN_BY[name]]
+        faults = [
+            f"{_KINDS[kind]} takes no {name}: `{name}` is for "
+            + " and ".join(_KINDS[other] for other in _TAKEN_BY[name])
+            for name in misplaced
+        ]
+        missing = [name for name in _NEEDED[kind] if not getattr(self, name)]
+        # Who writes `gguf` alone forgot `serve`, not the address of an endpoint.
+        if missing and not (kind == "endpoint" and misplaced and not self.base_url):
+            needed = " and ".join(f"`{name}`" for name in _NEEDED[kind])
+            lacks = ", ".join(f"`{name}` is missing" for name in missing)
+            faults.append(f"{_KINDS[kind]} needs {needed}; {lacks}")
+        if self.batch and (kind != "endpoint" or self.endpoints):
+            faults.append(
+                "`batch` needs one endpoint with a Batch API (`base_url` and `model`); leave it "
+                "out to ask at once"
+            )
+        addresses = {entry.base_url or self.base_url for entry in self.endpoints} | {self.base_url}
+        if kind == "endpoint" and len(addresses) > 1 and not self.same_as:
+            faults.append(
+                "`endpoints` at other addresses need `same_as`: a name of your choice that says "
+                "that they all serve the same model, since the ledger keeps replies under it"
+            )
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     @property
-    def slots(self) -> int:
-        """Requests in flight at the same time, as this teacher can use them."""
-        return min(self.concurrency, EMBEDDED_SLOTS) if self.embedded else self.concurrency
+    def kind(self) -> Kind:
+        """Who answers: an endpoint that runs already, or which server of ours."""
+        return "embedded" if self.embedded else self.serve or "endpoint"
+
+    @property
+    def is_llamacpp(self) -> bool:
+        """Whether llama.cpp's server answers, started by us."""
+        return self.kind in ("embedded", "llamacpp")
+
+    @property
+    def slots(self) -> int | None:
+        """Most requests in flight at the same time at one endpoint; None where it is found."""
+        if self.embedded:
+            return min(self.concurrency or EMBEDDED_SLOTS, EMBEDDED_SLOTS)
+        return (self.concurrency or EMBEDDED_SLOTS) if self.is_llamacpp else self.concurrency
 
     @property
     def resolved_form(self) -> Literal["chat", "completion"]:
@@ -181,6 +334,40 @@ class TeacherConfig(Settings):
         if self.form == "auto":
             return "completion" if self.embedded else "chat"
         return self.form
+
+
+def check_base_url(value: str | None) -> str | None:
+    """Return an address without a slash at its end.
+
+    Raises:
+        ValueError: It is no whole address, or it carries a secret.
+    """
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write a whole address, for example http://127.0.0.1:8000/v1")
+    if parts.username or parts.password or parts.query:
+        raise ValueError(
+            "the address must carry no user, password or query: a pipeline file holds no "
+            "secrets; name the key's variable in `api_key_env`"
+        )
+    return value.rstrip("/")
+
+
+def check_variable_name(value: str | None) -> str | None:
+    """Return the name of an environment variable.
+
+    Raises:
+        ValueError: It is none; most likely a key was pasted.
+    """
+    # Upper case only: a pasted key nearly always fails this, a variable's name hardly ever.
+    if value is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+        raise ValueError(
+            "write the NAME of an environment variable (capitals, digits, underscores), "
+            "never the key itself"
+        )
+    return value
 
 
 def endpoint_identity(base_url: str, model: str, same_as: str | None = None) -> str:

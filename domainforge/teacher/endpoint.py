@@ -18,16 +18,20 @@ class Endpoint:
 
     Attributes:
         api_key: The key, or None for a server that wants none; never printed.
-        embedded: Whether it is the server that we start.
-        find_death: Says why a server that we started is gone; None while it lives.
+        llamacpp: Whether it is llama.cpp's server, which takes a schema for plain completions too.
+        find_death: Says why a server that we started is gone for good; None while it lives or is
+            being started again.
+        is_restarting: Whether a server that we started has died and is being started again, so
+            that a fault of it says nothing against the request.
     """
 
     base_url: str
     model: str
     api_key: str | None = field(default=None, repr=False)
     api_key_env: str | None = None
-    embedded: bool = False
+    llamacpp: bool = False
     find_death: Callable[[], str | None] | None = None
+    is_restarting: Callable[[], bool] | None = None
 
     @property
     def is_loopback(self) -> bool:
@@ -37,6 +41,10 @@ class Endpoint:
             return ipaddress.ip_address(host).is_loopback
         except ValueError:
             return host == "localhost"
+
+    def is_clean(self, text: str) -> bool:
+        """Whether a JSON text can't hold the key or half a character, not even escaped."""
+        return "\\u" not in text and not (self.api_key and self.api_key in text)
 
     def scrub(self, text: str) -> str:
         """Take the key out of a text that an endpoint sent.

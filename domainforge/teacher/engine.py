@@ -1,194 +1,120 @@
-"""The asynchronous half of a teacher: slots, retries, and the ledger before anyone looks.
+"""The asynchronous half of a teacher: who may leave when, what comes back, and what is repeated.
+
+A request goes through four queues. It comes in (`submit`), gets its worst case reserved (`_admit`),
+is noted as started by the ledger's thread, and is sent when an endpoint has a free slot (`_fill`).
+A slot is free again on receipt; only the consumer waits for the commit.
 
 `Engine` lives in an event loop; `client.Teacher` drives it from ordinary code.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
-from queue import SimpleQueue
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
-from typing import Any
 
-from domainforge.errors import TeacherError
-from domainforge.teacher.commit import GroupCommit
+from domainforge.errors import BudgetError, TeacherError
+from domainforge.teacher.budget import Budget
+from domainforge.teacher.commit import GROUP_MAX, GroupCommit, Noted
 from domainforge.teacher.config import TeacherConfig
-from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.fault import Fault, down_advice
-from domainforge.teacher.ledger import Completed, Faulted, Ledger, Started, Withdrawn
+from domainforge.teacher.jobs import Call, Counts, Job, Outcome
+from domainforge.teacher.lane import Lane
+from domainforge.teacher.ledger import Completed, Faulted, Ledger, Started, Withdrawn, Written
 from domainforge.teacher.pace import Pace
-from domainforge.teacher.request import Request, request_payload, usage_of
-from domainforge.teacher.transport import Transport, request_body
+from domainforge.teacher.prices import Cost
+from domainforge.teacher.request import Answer, Request, Usage, cached_tokens_of, usage_of
 
 _PROBE_RETRIES = 2
-
-
-@dataclass
-class Counts:
-    """What a teacher did in this session.
-
-    Attributes:
-        asked: Requests sent, each counted once however often it was repeated.
-        replayed: Replies that came from the ledger.
-        retried: Repetitions after a fault.
-        failed: Requests given up.
-        asked_again: Requests sent that had been in flight before, when a run was cut off.
-        prompt_tokens: Billed tokens of the replies that were asked for, not of those replayed.
-        statuses: Replies handed out, by status.
-        faults: Faults met, by kind, those included that a retry mended.
-    """
-
-    asked: int = 0
-    replayed: int = 0
-    retried: int = 0
-    failed: int = 0
-    asked_again: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    statuses: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one request: a response in the ledger, a fault, or an error that ends all."""
-
-    key: str = ""
-    response: dict[str, Any] | None = None
-    fault: Fault | None = None
-    error: BaseException | None = None
-
-
-class Call:
-    """One `ask`: its tasks, and the queue on which its outcomes leave the event loop.
-
-    Attributes:
-        outcomes: What became of the requests, in order of completion.
-        closed: Nothing more may leave.
-    """
-
-    def __init__(self) -> None:
-        """Start with nothing to do."""
-        self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
-        self.closed = False
-        self._tasks: set[asyncio.Task[Outcome]] = set()
-        self._sending: set[asyncio.Task[Outcome]] = set()
-
-    def start(self, work: Coroutine[Any, Any, Outcome]) -> None:
-        """Run one request as a task, unless the call is over."""
-        if self.closed:
-            work.close()
-            return
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._settle)
-
-    def enter_flight(self) -> None:
-        """Mark the running task as one whose request is paid for."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._sending.add(task)
-
-    def leave_flight(self) -> None:
-        """Mark the running task as one that only waits, so that stopping loses nothing."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._sending.discard(task)
-            if self.closed:
-                task.cancel()
-
-    def close(self) -> None:
-        """Let nothing more leave; requests in flight go on."""
-        self.closed = True
-        for task in self._tasks - self._sending:
-            task.cancel()
-
-    async def finish(self, grace_seconds: float) -> None:
-        """Close, and give requests in flight a moment to arrive and be kept."""
-        self.close()
-        for timeout in (grace_seconds, None):
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=timeout)
-            for task in self._tasks:
-                task.cancel()
-
-    def _settle(self, task: asyncio.Task[Outcome]) -> None:
-        self._tasks.discard(task)
-        self._sending.discard(task)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None:
-            self.close()
-        self.outcomes.put(Outcome(error=error) if error else task.result())
+_FEWEST_READY = 4
+_MOST_WINDOWS = 16
+_MOST_UNWRITTEN = 8 * GROUP_MAX
 
 
 class Engine:
-    """Answers requests through a transport, at most so many at a time."""
+    """Answers requests through one or more lanes, within a budget.
+
+    Attributes:
+        limit: Requests that may be in flight now, over all lanes; safe to read from any thread.
+    """
 
     def __init__(
         self,
-        endpoint: Endpoint,
+        lanes: Sequence[Lane],
         identity: str,
+        account: str,
         config: TeacherConfig,
         ledger: Ledger,
         pace: Pace,
         counts: Counts,
+        budget: Budget,
+        say: Callable[[str], None],
     ) -> None:
-        """Prepare a transport; nothing is sent yet."""
-        self.transport = Transport(endpoint, config.timeout_seconds)
-        self._endpoint = endpoint
+        """Start the ledger's thread; nothing is sent yet."""
+        self.lanes = list(lanes)
+        for lane in self.lanes:
+            lane.may_rest = len(self.lanes) > 1
+        self._loop = asyncio.get_running_loop()
         self._identity = identity
+        self._account = account
         self._config = config
         self._pace = pace
         self._counts = counts
-        self._commit = GroupCommit(ledger)
-        self._slots = asyncio.Semaphore(config.slots)
+        self._budget = budget
+        self._say = say
+        caps = (config.budget.max_usd, config.budget.max_tokens, config.budget.max_hours)
+        self._counts_money = any(caps) or not all(lane.price.free for lane in lanes)
+        self._commit = GroupCommit(ledger, self._on_written, self._on_unwritten)
+        self._incoming: deque[Job] = deque()
+        self._ready: deque[Job] = deque()
+        self._noting = 0
+        self._calls: set[Call] = set()
         self._jitter = Random()
-        self._answered = False
-        self._failures_in_row = 0
+        self._finished = 0
+        self._wake: asyncio.TimerHandle | None = None
+
+    @property
+    def limit(self) -> int:
+        """Requests that may be in flight now."""
+        return sum(lane.limit for lane in self.lanes if lane.closed is None) or 1
+
+    @property
+    def window(self) -> int:
+        """Requests that may be taken in ahead: what flies, as much again, and what rests."""
+        resting = sum(len(call.resting) for call in tuple(self._calls))
+        return min(2 * self.limit + resting, _MOST_WINDOWS * self.limit)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Take jobs in; runs in the loop."""
+        for job in jobs:
+            if not job.call.closed:
+                self._calls.add(job.call)
+                self._incoming.append(job)
+        self._admit()
+
+    async def finish(self, call: Call, grace_seconds: float) -> None:
+        """Close a call, and give its requests in flight a moment to arrive and be kept."""
+        call.close()
+        for timeout in (grace_seconds, None):
+            if call.flying:
+                await asyncio.wait(call.flying, timeout=timeout)
+            for task in call.flying:
+                task.cancel()
+        self._fill()
+        await self._written()
+        self._calls.discard(call)
 
     async def close(self) -> None:
         """Bring what arrived to the disk and close the connections."""
         try:
-            await self._commit.flush()
+            await self._written()
         finally:
-            await self.transport.close()
+            self._commit.close()
+            for lane in self.lanes:
+                await lane.transport.close()
 
-    async def answer(
-        self, request: Request, key: str, supports_schema: bool, call: Call
-    ) -> Outcome:
-        """Ask until a completion is in the ledger or the retries are used up.
-
-        A slot is held while a request is in flight, not while it waits to be repeated.
-
-        Raises:
-            TeacherError: No further request can succeed.
-            StorageError: The ledger can't be written.
-        """
-        body = request_body(request, self._endpoint, supports_schema)
-        self._counts.asked += 1
-        attempt = 0
-        while True:
-            try:
-                async with self._slots:
-                    call.enter_flight()
-                    await self._note_start(key, call)
-                    completion = await self.transport.send(body)
-            except Fault as fault:
-                if fault.stop:
-                    call.close()
-                await self._commit.write(Faulted(key, fault.kind, fault.detail))
-                if not fault.stop:
-                    call.leave_flight()
-                if not await self._may_repeat(fault, attempt):
-                    return Outcome(key, fault=fault)
-                attempt += 1
-            else:
-                return Outcome(key, response=await self._keep(key, request, completion))
-
-    async def exchange(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def exchange(self, request: Request, *, with_schema: bool) -> Answer:
         """Send a request that is neither remembered nor counted (a probe), with retries.
 
         A refused connection is retried but twice: who opens a teacher wants to know soon.
@@ -197,75 +123,272 @@ class Engine:
             Fault: The retries are used up.
             TeacherError: No request can succeed.
         """
-        attempt = 0
+        lane, attempt = self.lanes[0], 0
         while True:
             try:
-                return await self.transport.send(body)
+                return await lane.transport.send(request, with_schema=with_schema)
             except Fault as fault:
-                await self._stop_if_fatal(fault)
+                stop = await self._find_stop(fault, lane)
+                if stop is not None:
+                    raise TeacherError(stop) from fault
                 most = self._config.max_retries
                 if fault.kind == "connection":
                     most = min(most, _PROBE_RETRIES)
                 if not fault.passing or attempt == most:
                     raise
-                await self._wait(fault, attempt)
+                await asyncio.sleep(
+                    self._pace.wait_seconds(attempt, fault.retry_after, self._jitter)
+                )
                 attempt += 1
 
-    async def _note_start(self, key: str, call: Call) -> None:
-        written = await self._commit.write(Started(key, self._identity))
-        if call.closed:
-            await self._commit.write(Withdrawn(key))
-            raise asyncio.CancelledError
-        self._counts.asked_again += key in written.interrupted
+    def _admit(self) -> None:
+        """Reserve and note as many jobs as may soon leave."""
+        lookahead = max(_FEWEST_READY, min(GROUP_MAX, self.limit // 2))
+        while self._incoming and self._noting + len(self._ready) < lookahead:
+            job = self._incoming[0]
+            if job.call.closed:
+                self._incoming.popleft()
+                continue
+            if not self._reserve(job):
+                return
+            self._incoming.popleft()
+            self._noting += 1
+            started = Started(job.key, self._identity, self._account, *job.worst_case)
+            self._commit.put(started, job)
 
-    async def _keep(self, key: str, request: Request, completion: dict[str, Any]) -> dict[str, Any]:
-        self._answered = True
-        self._failures_in_row = 0
-        usage = usage_of(completion)
+    def _fill(self) -> None:
+        """Send what is ready while an endpoint has room for it."""
+        now = self._loop.time()
+        while self._ready:
+            job = self._ready[0]
+            if job.call.closed:
+                self._ready.popleft()
+                self._withdraw(job)
+                continue
+            if self._commit.backlog > _MOST_UNWRITTEN:
+                # The disk is behind; its next commit calls us again.
+                break
+            lane, wait_seconds = self._pick(now, job.worst_case.tokens)
+            if lane is None:
+                self._wake_after(wait_seconds)
+                break
+            self._ready.popleft()
+            lane.leave(now, job.worst_case.tokens)
+            self._counts.asked += job.attempt == 0
+            task = self._loop.create_task(self._carry(job, lane))
+            job.call.flying.add(task)
+        self._admit()
+
+    def _pick(self, now: float, tokens: int) -> tuple[Lane | None, float]:
+        """Return the lane that has most room, or how long there will be none."""
+        best, least, soonest = None, math.inf, math.inf
+        for lane in self.lanes:
+            wait_seconds = lane.wait_seconds(now, tokens)
+            if wait_seconds > 0:
+                soonest = min(soonest, wait_seconds)
+            elif lane.in_flight / lane.limit < least:
+                best, least = lane, lane.in_flight / lane.limit
+        return best, soonest
+
+    def _wake_after(self, seconds: float) -> None:
+        if self._wake is not None:
+            self._wake.cancel()
+        # Without a time, the next reply frees a slot and fills it.
+        self._wake = self._loop.call_later(seconds, self._fill) if seconds < math.inf else None
+
+    async def _carry(self, job: Job, lane: Lane) -> None:
+        """Send one job and deal with what comes; the slot is free when this ends."""
+        try:
+            answer = await lane.transport.send(job.request, with_schema=job.with_schema)
+        except Fault as fault:
+            lane.come_back(self._loop.time(), job.worst_case.tokens, fault)
+            await self._on_fault(job, lane, fault)
+        except BaseException as error:
+            # Cancelled after its grace: it stays noted as started, and may have been billed.
+            lane.come_back(self._loop.time(), job.worst_case.tokens, None)
+            if not isinstance(error, asyncio.CancelledError):
+                job.call.fail(error)
+            raise
+        else:
+            usage = usage_of(answer.completion)
+            lane.come_back(self._loop.time(), job.worst_case.tokens, (answer, usage))
+            self._on_answer(job, lane, answer, usage)
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            job.call.flying.discard(task)
+            self._fill()
+
+    def _on_answer(self, job: Job, lane: Lane, answer: Answer, usage: Usage) -> None:
+        cost = Cost(0, 0)
+        if self._counts_money:
+            cached = cached_tokens_of(answer.completion)
+            cost = lane.price.billed(usage, job.worst_case, cached)
+            self._budget.settle(job.worst_case, cost)
+        self._finished += 1
+        self._counts.spent_nano_usd += cost.nano_usd
         self._counts.prompt_tokens += usage.prompt_tokens
         self._counts.completion_tokens += usage.completion_tokens
-        entry = Completed(key, self._identity, request_payload(request), completion, *usage)
-        written = await self._commit.write(entry)
-        return written.earlier.get(key, completion)
+        entry = Completed(
+            job.key,
+            self._identity,
+            job.text,
+            answer.text,
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            self._account,
+            *cost,
+        )
+        self._commit.put(entry, (job, Outcome(job.key, completion=answer.completion)))
 
-    async def _may_repeat(self, fault: Fault, attempt: int) -> bool:
-        """Wait for the next attempt; False when there is none."""
+    async def _on_fault(self, job: Job, lane: Lane, fault: Fault) -> None:
         self._counts.faults[fault.kind] += 1
-        await self._stop_if_fatal(fault)
-        if not fault.passing or attempt == self._config.max_retries:
+        cost = job.worst_case if self._counts_money and fault.may_be_billed else Cost(0, 0)
+        if self._counts_money:
+            self._budget.settle(job.worst_case, cost)
+            self._counts.spent_nano_usd += cost.nano_usd
+        stopped = await self._stop_lane(lane, fault)
+        # A server of ours that is being started again says nothing against the request.
+        revives = bool(lane.endpoint.is_restarting and lane.endpoint.is_restarting())
+        used_up = job.attempt >= self._config.max_retries and not revives
+        is_last = not stopped and (not fault.passing or used_up)
+        entry = Faulted(job.key, fault.kind, fault.detail, self._account, *cost)
+        self._commit.put(entry, (job, Outcome(job.key, fault=fault)) if is_last else None)
+        if is_last:
+            self._finished += 1
             self._counts.failed += 1
-            self._stop_if_down(fault)
+            lane.failures_in_row += 1
+            self._stop_if_down(lane, fault)
+            return
+        wait_seconds = 0.0
+        if not stopped:
+            wait_seconds = self._pace.wait_seconds(job.backoffs, fault.retry_after, self._jitter)
+            job.attempt += not revives
+            job.backoffs += fault.retry_after is None
+            self._counts.retried += 1
+        if not job.call.closed:
+            self._rest(job, wait_seconds)
+
+    def _rest(self, job: Job, seconds: float) -> None:
+        """Let a job come in again after a while; it holds no slot meanwhile."""
+
+        def come_in() -> None:
+            job.call.resting.discard(timer)
+            self._incoming.appendleft(job)
+            self._admit()
+
+        timer = self._loop.call_later(seconds, come_in)
+        job.call.resting.add(timer)
+
+    def _reserve(self, job: Job) -> bool:
+        """Set the worst case aside; False where the job has to wait, or can't leave any more."""
+        if not self._counts_money:
+            return True
+        # Nobody knows yet which lane it takes.
+        costs = [lane.price.worst_case(job.request) for lane in self.lanes]
+        job.worst_case = max(costs)
+        if self._budget.reserve(job.worst_case):
+            return True
+        why = self._budget.why_stopped(job.worst_case)
+        if why is not None:
+            self._fail_all(BudgetError(why))
+        return False
+
+    def _withdraw(self, job: Job) -> None:
+        if self._counts_money:
+            self._budget.settle(job.worst_case, Cost(0, 0))
+        self._commit.put(Withdrawn(job.key))
+
+    def _on_written(self, group: Sequence[Noted], written: Written) -> None:
+        """Hand out what is on disk; runs in the ledger's thread."""
+        noted = []
+        done: dict[Call, list[Outcome]] = {}
+        for entry, tag in group:
+            if isinstance(entry, Started):
+                noted.append(tag)
+            elif tag is not None:
+                job, outcome = tag
+                earlier = written.earlier.get(job.key)
+                if earlier is not None and outcome.completion is not None:
+                    outcome = Outcome(job.key, text=earlier)
+                done.setdefault(job.call, []).append(outcome)
+        for call, outcomes in done.items():
+            call.outcomes.put(outcomes)
+        self._loop.call_soon_threadsafe(self._on_noted, noted, len(written.interrupted))
+
+    def _on_noted(self, jobs: Sequence[Job], asked_again: int) -> None:
+        self._noting -= len(jobs)
+        self._counts.asked_again += asked_again
+        self._ready.extend(jobs)
+        self._fill()
+
+    def _on_unwritten(self, group: Sequence[Noted], error: BaseException) -> None:
+        """End everything when the ledger can't be written; runs in the ledger's thread."""
+        started = sum(isinstance(noted.entry, Started) for noted in group)
+
+        def fail() -> None:
+            self._noting -= started
+            self._fail_all(error)
+
+        self._loop.call_soon_threadsafe(fail)
+
+    async def _written(self) -> None:
+        """Return when all that was handed to the ledger, and what followed from it, is on disk."""
+        for _ in range(2):
+            done = asyncio.Event()
+            self._commit.after(partial(self._loop.call_soon_threadsafe, done.set))
+            await done.wait()
+            self._fill()
+
+    async def _stop_lane(self, lane: Lane, fault: Fault) -> bool:
+        """Close a lane whose fault is fatal to it; True if the request may try another one."""
+        if lane.closed is not None:
+            return True
+        # Nothing more leaves while we look for what to say.
+        lane.closed = fault.stop
+        stop = lane.closed = await self._find_stop(fault, lane)
+        if stop is None:
             return False
-        self._counts.retried += 1
-        await self._wait(fault, attempt)
+        if any(other.closed is None for other in self.lanes):
+            self._say(f"one endpoint is left out from here on: {stop}")
+        else:
+            self._fail_all(TeacherError(stop))
         return True
 
-    async def _wait(self, fault: Fault, attempt: int) -> None:
-        await asyncio.sleep(self._pace.wait_seconds(attempt, fault.retry_after, self._jitter))
-
-    async def _stop_if_fatal(self, fault: Fault) -> None:
-        if fault.kind == "connection" and self._endpoint.find_death:
-            death = self._endpoint.find_death()
-            if death:
-                raise TeacherError(death)
+    async def _find_stop(self, fault: Fault, lane: Lane) -> str | None:
+        """Say why no further request can succeed at a lane; None while one may."""
+        if fault.kind == "connection" and lane.endpoint.find_death:
+            return lane.endpoint.find_death()
         if fault.stop is None:
-            return
-        models = await self.transport.list_models() if fault.unknown_model else None
-        listed = f"; it lists: {', '.join(models[:20])}" if models else ""
-        raise TeacherError(fault.stop + listed)
+            return None
+        models = await lane.transport.list_models() if fault.unknown_model else None
+        return fault.stop + (f"; it lists: {', '.join(models[:20])}" if models else "")
 
-    def _stop_if_down(self, fault: Fault) -> None:
-        self._failures_in_row += 1
-        limit = self._config.stop_after_failures
-        if fault.passing and not self._answered:
-            limit = min(limit, self._pace.down_after)
-        if self._failures_in_row < limit:
+    def _stop_if_down(self, lane: Lane, fault: Fault) -> None:
+        """End everything when too many requests in a row, or too large a share, have failed."""
+        if any(other.closed is None and other is not lane for other in self.lanes):
             return
-        url = self._endpoint.base_url
-        if fault.kind == "connection":
-            raise TeacherError(down_advice(url, fault))
-        raise TeacherError(
-            f"{self._failures_in_row} requests in a row failed at {url}, the last with "
-            f"{fault.kind} ({fault.detail}); mend that and run the same command again: replies so "
-            "far are kept"
-        )
+        limit = self._config.stop_after_failures
+        if fault.passing and not lane.answered:
+            limit = min(limit, self._pace.down_after)
+        url, in_row, failed = lane.endpoint.base_url, lane.failures_in_row, self._counts.failed
+        share = self._config.max_failed_share
+        last = f"the last with {fault.kind} ({fault.detail})"
+        mend = "mend that and run the same command again: replies so far are kept"
+        if in_row >= limit and fault.kind == "connection":
+            self._fail_all(TeacherError(down_advice(url, fault)))
+        elif in_row >= limit:
+            text = f"{in_row} requests in a row failed at {url}, {last}; {mend}"
+            self._fail_all(TeacherError(text))
+        elif failed >= limit and failed > share * self._finished:
+            self._fail_all(
+                TeacherError(
+                    f"{failed} of {self._finished} requests failed, more than "
+                    f"teacher.max_failed_share ({share:g}) allows, {last}; {mend}"
+                )
+            )
+
+    def _fail_all(self, error: BaseException) -> None:
+        for call in self._calls:
+            call.fail(error)
+        self._fill()

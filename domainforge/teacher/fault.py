@@ -7,9 +7,11 @@ from typing import Any
 
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.pace import parse_retry_after
+from domainforge.teacher.request import Answer
 
 _DETAIL_CHARS = 300
 _PASSING = frozenset({408, 409, 429})
+_LOAD_KINDS = frozenset({"timeout", "http_429", "http_503", "http_529"})
 _QUOTA_CODES = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance"}
 )
@@ -32,6 +34,8 @@ class Fault(Exception):
         retry_after: Seconds that the endpoint asks to wait, if it does.
         stop: What to tell the user when no further request can succeed, else None.
         unknown_model: The endpoint doesn't know the model, or the address is wrong.
+        may_be_billed: It was sent, and nothing says that it wasn't answered and billed.
+        headers: Of the reply, where there was one.
     """
 
     def __init__(
@@ -43,6 +47,8 @@ class Fault(Exception):
         retry_after: float | None = None,
         stop: str | None = None,
         unknown_model: bool = False,
+        may_be_billed: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the fault."""
         super().__init__(f"{kind}: {detail}")
@@ -52,6 +58,13 @@ class Fault(Exception):
         self.retry_after = retry_after
         self.stop = stop
         self.unknown_model = unknown_model
+        self.may_be_billed = may_be_billed
+        self.headers = headers or {}
+
+    @property
+    def for_load(self) -> bool:
+        """Whether it says that the endpoint has too much to do."""
+        return self.kind in _LOAD_KINDS
 
 
 def read_error(status: int, body: bytes, headers: Mapping[str, str], endpoint: Endpoint) -> Fault:
@@ -75,7 +88,7 @@ def read_error(status: int, body: bytes, headers: Mapping[str, str], endpoint: E
         advice = _model_advice(status, text, endpoint)
         return Fault(kind, text, passing=False, stop=advice, unknown_model=True)
     passing = status in _PASSING or status >= 500
-    return Fault(kind, text, passing=passing, retry_after=retry_after)
+    return Fault(kind, text, passing=passing, retry_after=retry_after, headers=headers)
 
 
 def _scrubbed(body: bytes, endpoint: Endpoint) -> bytes:
@@ -83,28 +96,29 @@ def _scrubbed(body: bytes, endpoint: Endpoint) -> bytes:
     return endpoint.scrub(body.decode(errors="replace")).encode()
 
 
-def read_success(body: bytes, content_type: str, endpoint: Endpoint) -> dict[str, Any]:
+def read_success(body: bytes, headers: Mapping[str, str], endpoint: Endpoint) -> Answer:
     """Return the completion in a body that came with status 200.
 
     Raises:
-        Fault: The body is HTML, no JSON object, or an error.
+        Fault: The body is HTML, no JSON object, or an error. Whoever sent it may bill for it.
     """
     start = body[:200].lstrip()
-    if start.startswith(b"<") or ("html" in content_type and not start.startswith(b"{")):
-        raise Fault("html", shorten(_scrubbed(body, endpoint)))
+    is_html = "html" in headers.get("content-type", "") and not start.startswith(b"{")
+    if start.startswith(b"<") or is_html:
+        raise Fault("html", shorten(_scrubbed(body, endpoint)), may_be_billed=True)
     parsed = _parse(body)
     if not isinstance(parsed, dict):
-        raise Fault("broken_json", shorten(_scrubbed(body, endpoint)) or "empty body")
+        detail = shorten(_scrubbed(body, endpoint)) or "empty body"
+        raise Fault("broken_json", detail, may_be_billed=True)
     if not _looks_like_completion(parsed):
         clean = _scrubbed(body, endpoint)
         text = endpoint.scrub(error_text(_parse(clean), clean))
         exhausted = error_code(parsed) in _QUOTA_CODES
         stop = quota_advice(text, endpoint) if exhausted else None
-        raise Fault("error_body", text, passing=not exhausted, stop=stop)
-    try:
-        return _clean(parsed, endpoint)
-    except RecursionError:
-        raise Fault("broken_json", "nested too deep") from None
+        raise Fault(
+            "error_body", text, passing=not exhausted, stop=stop, may_be_billed=not exhausted
+        )
+    return _answer(parsed, body, headers, endpoint)
 
 
 def _looks_like_completion(parsed: dict[str, Any]) -> bool:
@@ -169,14 +183,29 @@ def _model_advice(status: int, text: str, endpoint: Endpoint) -> str:
 
 
 def _parse(body: bytes) -> Any:
+    import orjson
+
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    # Stricter than JSON as it is sent: half an escaped emoji, bytes that are no UTF-8.
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
 
 
-def _clean(completion: dict[str, Any], endpoint: Endpoint) -> dict[str, Any]:
+def _answer(
+    parsed: dict[str, Any], body: bytes, headers: Mapping[str, str], endpoint: Endpoint
+) -> Answer:
     """Take out the key, and lone surrogates that no file could hold; both are rare."""
-    text = json.dumps(completion, ensure_ascii=False)
-    clean = endpoint.scrub(text).encode(errors="replace").decode()
-    return completion if clean == text else dict(json.loads(clean))
+    text = body.decode(errors="replace")
+    if endpoint.is_clean(text):
+        return Answer(parsed, text, headers)
+    try:
+        whole = json.dumps(parsed, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        raise Fault("broken_json", "nested too deep", may_be_billed=True) from None
+    text = endpoint.scrub(whole).encode(errors="replace").decode()
+    return Answer(parsed if text == whole else json.loads(text), text, headers)

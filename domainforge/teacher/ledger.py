@@ -1,15 +1,16 @@
 """Every completion ever paid for, in one SQLite file that several runs share.
 
-Also what was in flight when a process died, which faults came, and what an endpoint can do.
+Also what was in flight when a process died, which faults came, what each run has spent, and what
+an endpoint can do.
 """
 
 import hashlib
 import hmac
 import json
-import secrets
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
@@ -17,27 +18,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from domainforge.errors import StorageError
-from domainforge.records import canonical_json
+from domainforge.teacher.ledger_tables import prepare
 from domainforge.teacher.process import is_alive, own_mark
 
-VERSION = 1
 _BUSY_SECONDS = 30.0
-
-_TABLES = """
-CREATE TABLE completions (
-    key TEXT PRIMARY KEY, identity TEXT NOT NULL, request TEXT NOT NULL, response TEXT NOT NULL,
-    created REAL NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL);
-CREATE TABLE started (
-    key TEXT NOT NULL, process TEXT NOT NULL, identity TEXT NOT NULL, started_at REAL NOT NULL,
-    PRIMARY KEY (key, process));
-CREATE TABLE faults (
-    id INTEGER PRIMARY KEY, key TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL,
-    at REAL NOT NULL);
-CREATE TABLE endpoints (
-    identity TEXT NOT NULL, capability TEXT NOT NULL, value TEXT NOT NULL,
-    PRIMARY KEY (identity, capability));
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-"""
+# SQLite gives the interpreter up for each statement, and may wait 5 ms to get it back while the
+# event loop works. So a group is a few statements of many rows, not many of one.
+_ROWS_PER_INSERT = 64
 
 _ADVICE = {
     sqlite3.SQLITE_FULL: "the disk is full; free some space and run the same command again",
@@ -50,36 +37,52 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Started:
-    """A request is about to leave."""
+    """A request is about to leave; `nano_usd` and `tokens` are the most that it can cost."""
 
     key: str
     identity: str
+    account: str = ""
+    nano_usd: int = 0
+    tokens: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Completed:
-    """A completion in valid protocol arrived; it is final."""
+    """A completion in valid protocol arrived; it is final.
+
+    Attributes:
+        request: What was asked, as JSON.
+        response: The completion, as JSON.
+        nano_usd: What it cost, in billionths of a dollar.
+        tokens: What it counts against a cap on tokens.
+    """
 
     key: str
     identity: str
-    request: dict[str, Any]
-    response: dict[str, Any]
+    request: str
+    response: str
     prompt_tokens: int
     completion_tokens: int
+    account: str = ""
+    nano_usd: int = 0
+    tokens: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Faulted:
-    """A request brought a fault instead of a completion."""
+    """A request brought a fault instead of a completion; it may have been billed all the same."""
 
     key: str
     kind: str
     detail: str
+    account: str = ""
+    nano_usd: int = 0
+    tokens: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Withdrawn:
     """A request did not leave after all."""
 
@@ -99,7 +102,15 @@ class Written:
     """
 
     interrupted: set[str] = field(default_factory=set)
-    earlier: dict[str, dict[str, Any]] = field(default_factory=dict)
+    earlier: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What an account has been charged so far."""
+
+    nano_usd: int
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -136,7 +147,8 @@ class Ledger:
             # Two connections: a look-up need not wait for a commit to reach the disk.
             self._writer = opened.enter_context(closing(_connect(path)))
             self._reader = opened.enter_context(closing(_connect(path)))
-            self._prepare()
+            with self.transaction() as file:
+                prepare(file, str(path))
             self._secret = bytes.fromhex(self._one("SELECT value FROM meta WHERE key = 'secret'"))
             opened.pop_all()
 
@@ -159,38 +171,62 @@ class Ledger:
         text = self._one("SELECT response FROM completions WHERE key = ?", key)
         return None if text is None else dict(json.loads(text))
 
+    def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """Return the stored responses of those keys that have one, as JSON, in one look-up."""
+        query = """SELECT key, response FROM completions
+                   WHERE key IN (SELECT value FROM json_each(?))"""
+        return dict(self.read(query, json.dumps(keys)))
+
     def has(self, key: str) -> bool:
         """Tell whether a response is stored for a key."""
         return self._one("SELECT 1 FROM completions WHERE key = ?", key) is not None
 
     def write(self, entries: Sequence[Entry]) -> Written:
-        """Store a group of entries in one transaction, in their order."""
+        """Store a group of entries in one transaction.
+
+        What ends a request (`Completed`, `Faulted`, `Withdrawn`) is written before what begins
+        one, whatever their order: a request begins again only after its fault was handed in.
+        """
         written, now = Written(), time.time()
-        with self._transaction() as file:
-            for entry in entries:
-                match entry:
-                    case Started():
-                        self._write_started(file, entry, now, written)
-                    case Completed():
-                        self._write_completed(file, entry, now, written)
-                    case Faulted():
-                        row = (entry.key, entry.kind, entry.detail, now)
-                        file.execute(
-                            "INSERT INTO faults (key, kind, detail, at) VALUES (?,?,?,?)", row
-                        )
-                        self._clear_started(file, entry.key)
-                    case Withdrawn():
-                        self._clear_started(file, entry.key)
+        completed = [entry for entry in entries if isinstance(entry, Completed)]
+        faulted = [entry for entry in entries if isinstance(entry, Faulted)]
+        started = [entry for entry in entries if isinstance(entry, Started)]
+        over = [entry.key for entry in entries if not isinstance(entry, Started)]
+        with self.transaction() as file:
+            if completed:
+                self._write_completed(file, completed, now, written)
+            if faulted:
+                rows = [(entry.key, entry.kind, entry.detail, now) for entry in faulted]
+                _insert(file, "INSERT INTO faults (key, kind, detail, at) VALUES", rows)
+            _charge(file, [*completed, *faulted])
+            if over:
+                query = """DELETE FROM started WHERE process = ?
+                           AND key IN (SELECT value FROM json_each(?))"""
+                file.execute(query, (self._process, json.dumps(over)))
+            if started:
+                self._write_started(file, started, now, written)
         return written
 
     def interrupted(self) -> int:
         """Count the requests that were in flight when their process died."""
         query = """SELECT DISTINCT key, process FROM started
                    WHERE key NOT IN (SELECT key FROM completions)"""
-        with self._read_lock, _explained(self.path):
-            rows = self._reader.execute(query).fetchall()
+        rows = self.read(query)
         alive = {process: is_alive(process) for _, process in rows}
         return len({key for key, process in rows if not alive[process]})
+
+    def spent(self, account: str) -> Spent:
+        """Return what an account was charged.
+
+        What was in flight when a process died counts with the most that it can have cost.
+        """
+        query = "SELECT nano_usd, tokens FROM charges WHERE account = ?"
+        charged = self.read(query, account) or [(0, 0)]
+        query = "SELECT process, nano_usd, tokens FROM started WHERE account = ?"
+        lost = [row for row in self.read(query, account) if not is_alive(row[0])]
+        return Spent(
+            charged[0][0] + sum(row[1] for row in lost), charged[0][1] + sum(row[2] for row in lost)
+        )
 
     def capability(self, identity: str, name: str) -> str | None:
         """Return what is remembered of an endpoint under that name, or None."""
@@ -200,7 +236,7 @@ class Ledger:
 
     def set_capability(self, identity: str, name: str, value: str) -> None:
         """Remember what an endpoint can do."""
-        with self._transaction() as file:
+        with self.transaction() as file:
             file.execute("INSERT OR REPLACE INTO endpoints VALUES (?,?,?)", (identity, name, value))
 
     def fence(self, chunk_id: str) -> str:
@@ -213,14 +249,12 @@ class Ledger:
 
     def stats(self) -> LedgerStats:
         """Count what is stored."""
-        with self._read_lock, _explained(self.path):
-            run = self._reader.execute
-            by_identity = run("SELECT identity, count(*) FROM completions GROUP BY 1").fetchall()
-            sums = run(
-                "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) "
-                "FROM completions"
-            ).fetchone()
-            faults = run("SELECT kind, count(*) FROM faults GROUP BY 1 ORDER BY 1").fetchall()
+        by_identity = self.read("SELECT identity, count(*) FROM completions GROUP BY 1")
+        sums = self.read(
+            "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) "
+            "FROM completions"
+        )[0]
+        faults = self.read("SELECT kind, count(*) FROM faults GROUP BY 1 ORDER BY 1")
         return LedgerStats(
             completions=dict(by_identity),
             prompt_tokens=sums[0],
@@ -230,13 +264,14 @@ class Ledger:
             file_bytes=self.path.stat().st_size,
         )
 
-    def _one(self, query: str, *values: str) -> Any:
+    def read(self, query: str, *values: Any) -> list[Any]:
+        """Return all rows of a query that changes nothing."""
         with self._read_lock, _explained(self.path):
-            row = self._reader.execute(query, values).fetchone()
-        return None if row is None else row[0]
+            return self._reader.execute(query, values).fetchall()
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the file for writing; what is written lands whole on disk, or not at all."""
         with self._write_lock, _explained(self.path):
             file = self._writer
             file.execute("BEGIN IMMEDIATE")
@@ -249,49 +284,71 @@ class Ledger:
                     file.execute("ROLLBACK")
                 raise
 
-    def _prepare(self) -> None:
-        with self._transaction() as file:
-            version = file.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                if file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    raise StorageError(f"{self.path}: {_ADVICE[sqlite3.SQLITE_NOTADB]}")
-                for statement in _TABLES.split(";\n"):
-                    file.execute(statement)
-                file.execute("INSERT INTO meta VALUES ('secret', ?)", (secrets.token_hex(32),))
-                file.execute(f"PRAGMA user_version = {VERSION}")
-            elif version > VERSION:
-                raise StorageError(
-                    f"{self.path}: written by a newer DomainForge (ledger version {version}, this "
-                    f"one reads up to {VERSION}); upgrade domainforge, or use another ledger file"
-                )
+    def _one(self, query: str, *values: str) -> Any:
+        with self._read_lock, _explained(self.path):
+            row = self._reader.execute(query, values).fetchone()
+        return None if row is None else row[0]
 
     def _write_started(
-        self, file: sqlite3.Connection, entry: Started, now: float, written: Written
+        self, file: sqlite3.Connection, started: Sequence[Started], now: float, written: Written
     ) -> None:
-        query = "SELECT process FROM started WHERE key = ?"
-        for (process,) in file.execute(query, (entry.key,)).fetchall():
+        keys = json.dumps([entry.key for entry in started])
+        query = """SELECT key, process, account, nano_usd, tokens FROM started
+                   WHERE key IN (SELECT value FROM json_each(?))"""
+        lost = []
+        for key, process, account, nano_usd, tokens in file.execute(query, (keys,)).fetchall():
             if process == self._process or not is_alive(process):
-                written.interrupted.add(entry.key)
-                row = (entry.key, process)
+                written.interrupted.add(key)
+                lost.append(Faulted(key, "interrupted", "", account, nano_usd, tokens))
+                row = (key, process)
                 file.execute("DELETE FROM started WHERE key = ? AND process = ?", row)
-        values = (entry.key, self._process, entry.identity, now)
-        file.execute("INSERT INTO started VALUES (?,?,?,?)", values)
+        _charge(file, lost)
+        rows = [
+            (e.key, self._process, e.identity, now, e.account, e.nano_usd, e.tokens)
+            for e in started
+        ]
+        _insert(file, "INSERT INTO started VALUES", rows)
 
     def _write_completed(
-        self, file: sqlite3.Connection, entry: Completed, now: float, written: Written
+        self, file: sqlite3.Connection, completed: Sequence[Completed], now: float, written: Written
     ) -> None:
-        texts = (canonical_json(entry.request), canonical_json(entry.response))
-        tokens = (entry.prompt_tokens, entry.completion_tokens)
-        values = (entry.key, entry.identity, *texts, now, *tokens)
-        done = file.execute("INSERT OR IGNORE INTO completions VALUES (?,?,?,?,?,?,?)", values)
-        if done.rowcount == 0:
-            query = "SELECT response FROM completions WHERE key = ?"
-            stored = file.execute(query, (entry.key,)).fetchone()[0]
-            written.earlier[entry.key] = json.loads(stored)
-        self._clear_started(file, entry.key)
+        rows = [
+            (e.key, e.identity, e.request, e.response, now, e.prompt_tokens, e.completion_tokens)
+            for e in completed
+        ]
+        if _insert(file, "INSERT OR IGNORE INTO completions VALUES", rows) == len(rows):
+            return
+        query = "SELECT response FROM completions WHERE key = ?"
+        for entry in completed:
+            stored = str(file.execute(query, (entry.key,)).fetchone()[0])
+            if stored != entry.response:
+                written.earlier[entry.key] = stored
 
-    def _clear_started(self, file: sqlite3.Connection, key: str) -> None:
-        file.execute("DELETE FROM started WHERE key = ? AND process = ?", (key, self._process))
+
+def _insert(file: sqlite3.Connection, verb: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Insert rows, many to a statement; return how many were new."""
+    inserted = 0
+    for start in range(0, len(rows), _ROWS_PER_INSERT):
+        part = rows[start : start + _ROWS_PER_INSERT]
+        marks = ",".join([f"({','.join('?' * len(part[0]))})"] * len(part))
+        values = [value for row in part for value in row]
+        inserted += file.execute(f"{verb} {marks}", values).rowcount
+    return inserted
+
+
+def _charge(file: sqlite3.Connection, entries: Sequence[Completed | Faulted]) -> None:
+    nano_usd: Counter[str] = Counter()
+    tokens: Counter[str] = Counter()
+    for entry in entries:
+        nano_usd[entry.account] += entry.nano_usd
+        tokens[entry.account] += entry.tokens
+    for account in tokens:
+        if nano_usd[account] or tokens[account]:
+            file.execute(
+                "INSERT INTO charges VALUES (?,?,?) ON CONFLICT DO UPDATE SET "
+                "nano_usd = nano_usd + excluded.nano_usd, tokens = tokens + excluded.tokens",
+                (account, nano_usd[account], tokens[account]),
+            )
 
 
 def _connect(path: Path) -> sqlite3.Connection:

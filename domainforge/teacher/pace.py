@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from random import Random
 
+_RETURN_SPREAD = 0.2
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -35,9 +37,8 @@ class Pace:
         that not everyone returns at once.
         """
         if retry_after is not None:
-            return min(retry_after, self.retry_after_cap_seconds) + jitter.uniform(
-                0, self.base_seconds
-            )
+            most = _RETURN_SPREAD * self.base_seconds
+            return min(retry_after, self.retry_after_cap_seconds) + jitter.uniform(0, most)
         bound = min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt, 30))
         return jitter.uniform(0, bound)
 

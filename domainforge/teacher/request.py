@@ -1,12 +1,15 @@
 """What is asked of a teacher and what comes back, with the key that names a request for good."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from domainforge.records import canonical_json
 
-ReplyStatus = Literal["ok", "cut_off", "refused", "filtered", "empty", "malformed", "failed"]
+ReplyStatus = Literal[
+    "ok", "cut_off", "refused", "filtered", "empty", "malformed", "failed", "withheld"
+]
 
 _USUAL_ENDS = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
 
@@ -48,7 +51,7 @@ class Reply:
         key: Of the request in the ledger.
         status: `ok`; `cut_off`, `refused`, `filtered`, `empty` or `malformed` for a completion
             that can't be used (final, kept in the ledger); `failed` for a fault that outlasted
-            its retries (asked again next time).
+            its retries (asked again next time); `withheld` where the privacy gate let nothing out.
         text: The reply's text; may hold a part of it when `cut_off` or `filtered`.
         detail: What there is to say about the status, in words.
         replayed: It came from the ledger and cost nothing.
@@ -63,6 +66,20 @@ class Reply:
     completion_tokens: int
     detail: str
     replayed: bool
+
+
+class Answer(NamedTuple):
+    """A completion in valid protocol.
+
+    Attributes:
+        completion: As the endpoint sent it, parsed.
+        text: The same as JSON, fit for the ledger.
+        headers: Of the reply, names in lower case.
+    """
+
+    completion: dict[str, Any]
+    text: str
+    headers: Mapping[str, str]
 
 
 class Reading(NamedTuple):
@@ -98,10 +115,21 @@ def request_payload(request: Request) -> dict[str, Any]:
     }
 
 
+def request_text(request: Request) -> str:
+    """Return `request_payload` as canonical JSON, as the ledger stores it."""
+    return canonical_json(request_payload(request))
+
+
 def request_key(identity: str, request: Request) -> str:
     """SHA-256 of who answers and what is asked, hexadecimal; nothing of how it travels."""
-    payload = {"identity": identity, **request_payload(request)}
-    return hashlib.sha256(canonical_json(payload).encode()).hexdigest()
+    return text_key(identity, request_text(request))
+
+
+def text_key(identity: str, text: str) -> str:
+    """Return the key of a request whose canonical JSON is at hand."""
+    # "identity" comes first in canonical order, so the text need not be written out again.
+    whole = f'{{"identity":{canonical_json(identity)},{text[1:]}'
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def classify(completion: dict[str, Any]) -> Reading:
@@ -127,6 +155,16 @@ def usage_of(completion: dict[str, Any]) -> Usage:
     usage = completion.get("usage")
     numbers = usage if isinstance(usage, dict) else {}
     return Usage(_count(numbers.get("prompt_tokens")), _count(numbers.get("completion_tokens")))
+
+
+def cached_tokens_of(completion: dict[str, Any]) -> int:
+    """Read how many of the billed prompt tokens came from the endpoint's cache; 0 if unsaid."""
+    usage = completion.get("usage")
+    numbers = usage if isinstance(usage, dict) else {}
+    details = numbers.get("prompt_tokens_details")
+    if isinstance(details, dict):
+        return _count(details.get("cached_tokens"))
+    return _count(numbers.get("prompt_cache_hit_tokens"))  # DeepSeek's name for it
 
 
 def _count(value: Any) -> int:

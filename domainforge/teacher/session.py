@@ -1,9 +1,9 @@
 """Open a teacher for a run, and look one over for `domainforge teacher check`."""
 
-import hashlib
 import json
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +12,17 @@ from typing import Any
 from domainforge.errors import TeacherError
 from domainforge.teacher.client import Teacher
 from domainforge.teacher.config import TeacherConfig, endpoint_identity
-from domainforge.teacher.embedded import embedded_model_path, embedded_server
 from domainforge.teacher.endpoint import Endpoint, read_api_key
 from domainforge.teacher.fault import Fault, down_advice
 from domainforge.teacher.ledger import Ledger
 from domainforge.teacher.pace import Pace
+from domainforge.teacher.prices import Price, teacher_price
+from domainforge.teacher.privacy import Gate
 from domainforge.teacher.request import Request, classify, usage_of
+from domainforge.teacher.serve.server import served_identity, served_launch
+from domainforge.teacher.serve.supervisor import supervise
 
+_logger = logging.getLogger(__name__)
 _CAPABILITY = "json_schema"
 
 # The prompt says nothing of JSON: only an endpoint that enforces the schema comes back with it.
@@ -60,21 +64,36 @@ class TeacherReport:
     fault: str | None = None
 
 
-def teacher_identity(config: TeacherConfig) -> str:
+def teacher_identity(config: TeacherConfig, project: Path = Path()) -> str:
     """Name who answers: the hash of the weights that we serve, or the endpoint and its model.
 
+    Args:
+        config: Who answers.
+        project: Folder that relative paths in it belong to.
+
     Raises:
-        TeacherError: The embedded model is not installed.
+        TeacherError: The model that we are to serve is not there.
     """
     if config.base_url and config.model:
         return endpoint_identity(config.base_url, config.model, config.same_as)
-    with embedded_model_path().open("rb") as file:
-        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    return served_identity(config, project)
+
+
+def open_gate(config: TeacherConfig) -> Gate:
+    """Return the gate that requests pass before they leave for this teacher."""
+    urls = [url for url in (config.base_url, *(e.base_url for e in config.endpoints)) if url]
+    leaves_machine = any(not Endpoint(url, "").is_loopback for url in urls)
+    return Gate(config.privacy, leaves_machine=leaves_machine)
 
 
 @contextmanager
 def open_teacher(
-    config: TeacherConfig, ledger_path: Path, pace: Pace | None = None
+    config: TeacherConfig,
+    ledger_path: Path,
+    pace: Pace | None = None,
+    *,
+    account: str = "",
+    say: Callable[[str], None] = _logger.warning,
 ) -> Iterator[Teacher]:
     """Open a teacher and its ledger for the length of a `with`.
 
@@ -85,25 +104,32 @@ def open_teacher(
         config: Who answers.
         ledger_path: Where replies are kept; created when absent.
         pace: Other waiting times than the usual ones.
+        account: Whose spending it is; caps count all that was ever charged to it.
+        say: Takes a sentence that the user should read.
 
     Raises:
-        ConfigError: The variable that should hold the key is empty.
+        ConfigError: The variable that should hold the key is empty, or there is a cap in dollars
+            and no price.
         StorageError: The ledger can't be used.
         TeacherError: The endpoint can't be used.
     """
+    teacher_price(config)
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger(ledger_path))
         servers = stack.enter_context(ExitStack())
 
-        def connect() -> Endpoint:
-            return _connect(config, servers)
+        def connect() -> list[tuple[Endpoint, Price]]:
+            return _connect_all(config, servers, ledger_path.parent)
 
-        teacher = Teacher(teacher_identity(config), config, ledger, connect, pace or Pace())
+        identity = teacher_identity(config, ledger_path.parent)
+        gate = open_gate(config)
+        teacher = Teacher(identity, account, config, ledger, connect, pace or Pace(), say, gate)
         stack.enter_context(closing(teacher))
         try:
             teacher.supports_schema = _find_schema_support(teacher, config, ledger)
         except Fault as fault:
-            raise TeacherError(_unusable(str(config.base_url), fault)) from fault
+            where = config.base_url or "the server that was started"
+            raise TeacherError(_unusable(where, fault)) from fault
         yield teacher
 
 
@@ -115,13 +141,17 @@ def check_teacher(
     Raises:
         ConfigError: The variable that should hold the key is empty.
         StorageError: The ledger can't be used.
-        TeacherError: The embedded model is not installed or doesn't start.
+        TeacherError: The model that we are to serve is not there, or its server doesn't start.
     """
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger(ledger_path))
-        endpoint = _connect(config, stack)
-        identity = teacher_identity(config)
-        teacher = Teacher(identity, config, ledger, lambda: endpoint, pace or Pace())
+        endpoint = _connect(config, stack, ledger_path.parent)
+        identity = teacher_identity(config, ledger_path.parent)
+        ends = [(endpoint, teacher_price(config))]
+        pace = pace or Pace()
+        teacher = Teacher(
+            identity, "", config, ledger, lambda: ends, pace, _logger.warning, open_gate(config)
+        )
         stack.enter_context(closing(teacher))
         models = teacher.list_models()
         report = TeacherReport(
@@ -129,7 +159,7 @@ def check_teacher(
             endpoint.base_url,
             endpoint.model,
             reachable=True,
-            model_found=None if models is None else config.embedded or endpoint.model in models,
+            model_found=None if models is None else endpoint.model in models,
             models=models or (),
         )
         try:
@@ -144,18 +174,41 @@ def check_teacher(
         return replace(report, supports_schema=supports_schema, tokens_per_second=speed)
 
 
-def _connect(config: TeacherConfig, servers: ExitStack) -> Endpoint:
+def _connect_all(
+    config: TeacherConfig, servers: ExitStack, project: Path
+) -> list[tuple[Endpoint, Price]]:
+    """Return the first endpoint and those beside it, each with its price."""
+    found = [(_connect(config, servers, project), teacher_price(config))]
+    for entry in config.endpoints:
+        own = config.model_copy(
+            update={
+                "base_url": entry.base_url or config.base_url,
+                "model": entry.model or config.model,
+                "api_key_env": entry.api_key_env,
+            }
+        )
+        found.append((_connect(own, servers, project), teacher_price(own)))
+    return found
+
+
+def _connect(config: TeacherConfig, servers: ExitStack, project: Path) -> Endpoint:
     if config.base_url and config.model:
         key = read_api_key(config)
         return Endpoint(config.base_url, config.model, key, config.api_key_env)
-    server = servers.enter_context(embedded_server(config.threads, config.slots))
-    return Endpoint(server.base_url, server.model.stem, embedded=True, find_death=server.find_death)
+    server = servers.enter_context(supervise(served_launch(config, project), project))
+    return Endpoint(
+        server.base_url,
+        server.model,
+        llamacpp=config.is_llamacpp,
+        find_death=server.find_death,
+        is_restarting=server.is_restarting,
+    )
 
 
 def _find_schema_support(teacher: Teacher, config: TeacherConfig, ledger: Ledger) -> bool:
     if config.json_schema != "auto":
         return config.json_schema == "yes"
-    if config.embedded:
+    if config.is_llamacpp:
         return True
     if teacher.form == "completion":
         return False

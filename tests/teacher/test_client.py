@@ -170,10 +170,25 @@ def test_the_context_fault_of_every_request_ends_the_run(ledger: Path) -> None:
 
 def test_failures_in_between_do_not_end_the_run(ledger: Path) -> None:
     with TeacherServer(lambda number, body: "400_context" if number % 2 else None) as server:
-        config = config_for(server.base_url, stop_after_failures=5, concurrency=1)
+        config = config_for(
+            server.base_url, stop_after_failures=5, max_failed_share=0.5, concurrency=1
+        )
         with open_teacher(config, ledger, FAST) as teacher:
             replies = list(teacher.ask(chat(number) for number in range(40)))
     assert sum(reply.status == "failed" for reply in replies) == 20
+
+
+def test_too_large_a_share_of_failures_ends_the_run(ledger: Path) -> None:
+    with TeacherServer(lambda number, body: None if number % 3 else "400_context") as server:
+        config = config_for(
+            server.base_url, stop_after_failures=5, max_failed_share=0.3, concurrency=1
+        )
+        with (
+            open_teacher(config, ledger, FAST) as teacher,
+            pytest.raises(TeacherError, match=r"5 of 1\d requests failed.*max_failed_share \(0.3"),
+        ):
+            list(teacher.ask(chat(number) for number in range(100)))
+        assert len(server.seen) < 30
 
 
 def test_an_endpoint_that_is_down_is_named_soon(ledger: Path) -> None:

@@ -34,9 +34,10 @@ def test_endpoint_defaults_to_chat_and_its_own_concurrency() -> None:
         ({"base_url": "localhost:8000", "model": "m"}, "whole address"),
         ({"base_url": "http://me:secret-pass@host/v1", "model": "m"}, "no user, password"),
         ({"base_url": "http://host/v1?key=secret-pass", "model": "m"}, "no user, password"),
-        ({"base_url": URL, "model": "m", "threads": 2}, "embedded teacher only"),
+        ({"base_url": URL, "model": "m", "threads": 2}, "takes no threads"),
         ({"base_url": URL, "model": "m", "api_key_env": "sk-secret-pass"}, "never the key"),
         ({"base_url": URL, "model": "m", "concurrency": 0}, "greater than or equal to 1"),
+        ({"embedded": True, "batch": True}, "`batch` needs one endpoint"),
         ({"base_url": URL, "model": "m", "temprature": 1}, "Extra inputs"),
     ],
 )
@@ -54,6 +55,11 @@ def test_only_what_shapes_replies_enters_the_fingerprint() -> None:
         "form",
         "json_schema",
         "same_as",
+        "serve",
+        "gguf",
+        "revision",
+        "serve_args",
+        "privacy",
     }
 
 

@@ -7,6 +7,7 @@ from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.fault import Fault, read_error, read_success
 from tests.teacher.quick import KEY
 
+JSON, HTML = {"content-type": "application/json"}, {"content-type": "text/html"}
 ENDPOINT = Endpoint("http://host/v1", "m", KEY, "KEY_FOR_TESTS")
 
 
@@ -80,19 +81,19 @@ def test_an_endpoint_without_a_key_is_told_how_to_name_one() -> None:
 )
 def test_bodies_that_are_no_completion(body: bytes, kind: str) -> None:
     with pytest.raises(Fault) as caught:
-        read_success(body, "application/json", ENDPOINT)
+        read_success(body, JSON, ENDPOINT)
     assert (caught.value.kind, caught.value.passing) == (kind, True)
 
 
 def test_the_content_type_is_not_believed() -> None:
     body = b'{"choices": [], "error": null}'
-    assert read_success(body, "text/html", ENDPOINT)["choices"] == []
+    assert read_success(body, HTML, ENDPOINT).completion["choices"] == []
 
 
 def test_the_key_is_taken_out_however_it_is_spelt() -> None:
     spelt = "".join(f"\\u{ord(letter):04x}" for letter in KEY)
     body = f'{{"choices": [{{"message": {{"content": "{spelt}"}}}}]}}'.encode()
-    assert KEY not in str(read_success(body, "application/json", ENDPOINT))
+    assert KEY not in str(read_success(body, JSON, ENDPOINT))
     assert KEY not in error(401, f"bad key {KEY}").detail
     assert KEY not in repr(ENDPOINT)
 
@@ -102,11 +103,11 @@ def test_no_part_of_a_key_survives_where_a_body_is_cut() -> None:
         body = ("x" * length + KEY + "y" * 400).encode()
         assert KEY[:8] not in read_error(500, body, {}, ENDPOINT).detail
         with pytest.raises(Fault) as seen:
-            read_success(b"<html>" + body, "text/html", ENDPOINT)
+            read_success(b"<html>" + body, HTML, ENDPOINT)
         assert KEY[:8] not in seen.value.detail
 
 
 def test_placeholders_for_a_key_do_not_spoil_replies() -> None:
     body = b'{"choices": [{"text": "EMPTY"}]}'
     endpoint = Endpoint("http://host/v1", "m", "EMPTY", "KEY_FOR_TESTS")
-    assert read_success(body, "application/json", endpoint)["choices"][0]["text"] == "EMPTY"
+    assert read_success(body, JSON, endpoint).completion["choices"][0]["text"] == "EMPTY"

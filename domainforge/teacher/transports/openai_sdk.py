@@ -1,4 +1,4 @@
-"""One request to an OpenAI-compatible endpoint and back: a raw completion, or a fault."""
+"""The `openai` package as a transport: any provider it can reach, proxies and all."""
 
 import asyncio
 import ssl
@@ -6,42 +6,14 @@ from typing import Any
 
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.fault import Fault, read_error, read_success, shorten
-from domainforge.teacher.request import Request
+from domainforge.teacher.request import Answer, Request
+from domainforge.teacher.transports.contract import request_body
 
 _MODELS_TIMEOUT_SECONDS = 10.0
 _CONNECT_TIMEOUT_SECONDS = 10.0
 
 
-def request_body(request: Request, endpoint: Endpoint, supports_schema: bool) -> dict[str, Any]:
-    """Return what is sent for a request.
-
-    `max_tokens` always goes along: llama.cpp's default is no limit. The seed is the sample's
-    number, so that another sample is another text.
-    """
-    body: dict[str, Any] = {
-        "model": endpoint.model,
-        "max_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "seed": request.sample,
-    }
-    if request.top_p is not None:
-        body["top_p"] = request.top_p
-    if request.stop:
-        body["stop"] = list(request.stop)
-    if request.prompt is not None:
-        body["prompt"] = request.prompt
-        # The contract has no schema for plain completions; llama.cpp takes one all the same.
-        if request.schema is not None and endpoint.embedded:
-            body["json_schema"] = request.schema
-        return body
-    body["messages"] = list(request.messages)
-    if request.schema is not None and supports_schema:
-        schema = {"name": "reply", "schema": request.schema, "strict": True}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return body
-
-
-class Transport:
+class OpenAITransport:
     """The `openai` client of one endpoint, with its retries off: they belong to the engine."""
 
     def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
@@ -69,7 +41,7 @@ class Transport:
         """Close the connections."""
         await self._client.close()
 
-    async def send(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def send(self, request: Request, *, with_schema: bool) -> Answer:
         """Send one request and return the raw completion.
 
         The SDK's typed result is passed by: it hides broken bodies (an HTML page comes back as a
@@ -78,8 +50,10 @@ class Transport:
         Raises:
             Fault: No completion came.
         """
+        import httpx2
         import openai
 
+        body = request_body(request, self._endpoint, with_schema)
         known = {name: value for name, value in body.items() if name != "json_schema"}
         extra = {"json_schema": body["json_schema"]} if "json_schema" in body else None
         resource: Any = self._client.completions if "prompt" in body else self._client.chat
@@ -92,18 +66,21 @@ class Transport:
                 )
         except (TimeoutError, openai.APITimeoutError) as error:
             detail = f"no whole reply within {self._timeout_seconds:g} s"
-            raise Fault("timeout", detail) from error
+            raise Fault("timeout", detail, may_be_billed=True) from error
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
             detail = f"{type(cause).__name__}: {cause}"
-            raise Fault("connection", shorten(self._endpoint.scrub(detail).encode())) from error
+            raise Fault(
+                "connection",
+                shorten(self._endpoint.scrub(detail).encode()),
+                may_be_billed=not isinstance(cause, httpx2.ConnectError),
+            ) from error
         except openai.APIStatusError as error:
             answer = error.response
             raise read_error(
                 answer.status_code, answer.content, answer.headers, self._endpoint
             ) from None
-        content_type = response.headers.get("content-type", "")
-        return read_success(response.content, content_type, self._endpoint)
+        return read_success(response.content, response.headers, self._endpoint)
 
     async def list_models(self) -> tuple[str, ...] | None:
         """Return the names that the endpoint lists, or None where it lists none."""

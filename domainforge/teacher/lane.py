@@ -1,0 +1,101 @@
+"""One endpoint at work: its transport, how much it takes, what it costs, and how it fares."""
+
+import math
+from collections.abc import Mapping
+
+from domainforge.teacher.allowance import Allowance
+from domainforge.teacher.concurrency import Limiter
+from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.endpoint import Endpoint
+from domainforge.teacher.fault import Fault
+from domainforge.teacher.prices import Price
+from domainforge.teacher.request import Answer, Usage
+from domainforge.teacher.transports.choice import open_transport
+from domainforge.teacher.transports.contract import Transport
+
+_TROUBLE_FAULTS = 3
+_REST_SECONDS = 0.5
+
+
+def open_lane(endpoint: Endpoint, price: Price, config: TeacherConfig) -> "Lane":
+    """Put a lane to an endpoint; nothing is sent yet. Needs a running event loop."""
+    return Lane(endpoint, open_transport(endpoint, config), price, config)
+
+
+class Lane:
+    """One of the endpoints (or keys) that answer for a teacher.
+
+    Attributes:
+        in_flight: Requests that it has now.
+        answered: Replies it gave.
+        failures_in_row: Requests given up since the last reply.
+        closed: Why it takes no more requests; None while it does.
+        may_rest: Others can do its work while it has trouble. Else a dead endpoint, quick to
+            fail, would draw all requests to itself.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, transport: Transport, price: Price, config: TeacherConfig
+    ) -> None:
+        """Prepare; nothing is sent yet."""
+        self.endpoint = endpoint
+        self.transport = transport
+        self.price = price
+        self.in_flight = 0
+        self.answered = 0
+        self.failures_in_row = 0
+        self.closed: str | None = None
+        self.may_rest = False
+        self._tokens_in_flight = 0
+        self._faults_in_row = 0
+        self._rest_until = 0.0
+        self._limiter = Limiter(config.slots)
+        self._allowance = Allowance(config.requests_per_minute, config.tokens_per_minute)
+
+    @property
+    def limit(self) -> int:
+        """Requests that it may have at once."""
+        return self._limiter.limit
+
+    def wait_seconds(self, now: float, tokens: int) -> float:
+        """Return how long a request has to wait for this lane; infinite while it is full."""
+        if self.closed is not None or self.in_flight >= self._limiter.limit:
+            return math.inf
+        if self._faults_in_row >= _TROUBLE_FAULTS:
+            # One at a time, until one comes back.
+            return math.inf if self.in_flight else max(0.0, self._rest_until - now)
+        return self._allowance.wait_seconds(now, tokens)
+
+    def leave(self, now: float, tokens: int) -> None:
+        """Count a request out that may take so many tokens."""
+        self.in_flight += 1
+        self._tokens_in_flight += tokens
+        self._allowance.take(now, tokens)
+
+    def come_back(
+        self, now: float, tokens: int, outcome: tuple[Answer, Usage] | Fault | None
+    ) -> None:
+        """Count a request in, and learn from what came: an answer, a fault, or nothing."""
+        refused = isinstance(outcome, Fault) and outcome.for_load
+        if outcome is not None:
+            self._limiter.note(now, self.in_flight, refused)
+        self.in_flight -= 1
+        self._tokens_in_flight -= tokens
+        headers: Mapping[str, str] = {}
+        if isinstance(outcome, Fault):
+            headers = outcome.headers
+            if self.may_rest and outcome.passing and outcome.kind != "http_429":
+                self._faults_in_row += 1
+                doublings = min(self._faults_in_row - _TROUBLE_FAULTS, 6)
+                self._rest_until = now + _REST_SECONDS * 2.0**doublings
+            if not outcome.may_be_billed:
+                self._allowance.give_back(tokens)
+        elif outcome is not None:
+            answer, usage = outcome
+            headers = answer.headers
+            self.answered += 1
+            self.failures_in_row = self._faults_in_row = 0
+            if sum(usage):
+                self._allowance.give_back(max(0, tokens - sum(usage)))
+        if headers:
+            self._allowance.learn(now, headers, self.in_flight, self._tokens_in_flight)

@@ -1,0 +1,85 @@
+"""The tables of a ledger file, and how a file of an older version becomes one of this."""
+
+import secrets
+import sqlite3
+
+from domainforge.errors import StorageError
+
+VERSION = 2
+
+TABLES = """
+CREATE TABLE completions (
+    key TEXT PRIMARY KEY, identity TEXT NOT NULL, request TEXT NOT NULL, response TEXT NOT NULL,
+    created REAL NOT NULL, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL);
+CREATE TABLE started (
+    key TEXT NOT NULL, process TEXT NOT NULL, identity TEXT NOT NULL, started_at REAL NOT NULL,
+    account TEXT NOT NULL, nano_usd INTEGER NOT NULL, tokens INTEGER NOT NULL,
+    PRIMARY KEY (key, process)) WITHOUT ROWID;
+CREATE TABLE faults (
+    id INTEGER PRIMARY KEY, key TEXT NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL,
+    at REAL NOT NULL);
+CREATE TABLE charges (
+    account TEXT PRIMARY KEY, nano_usd INTEGER NOT NULL, tokens INTEGER NOT NULL);
+CREATE TABLE endpoints (
+    identity TEXT NOT NULL, capability TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (identity, capability));
+CREATE TABLE batches (
+    submission TEXT PRIMARY KEY, identity TEXT NOT NULL, file_id TEXT, batch_id TEXT,
+    status TEXT NOT NULL, process TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE batch_requests (
+    submission TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (submission, key)) WITHOUT ROWID;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+"""
+
+# Version 1 kept no money and no batches; what was in flight then has no reservation.
+_FROM_1 = """
+ALTER TABLE started RENAME TO started_1;
+CREATE TABLE started (
+    key TEXT NOT NULL, process TEXT NOT NULL, identity TEXT NOT NULL, started_at REAL NOT NULL,
+    account TEXT NOT NULL, nano_usd INTEGER NOT NULL, tokens INTEGER NOT NULL,
+    PRIMARY KEY (key, process)) WITHOUT ROWID;
+INSERT INTO started SELECT key, process, identity, started_at, '', 0, 0 FROM started_1;
+DROP TABLE started_1;
+CREATE TABLE charges (
+    account TEXT PRIMARY KEY, nano_usd INTEGER NOT NULL, tokens INTEGER NOT NULL);
+CREATE TABLE batches (
+    submission TEXT PRIMARY KEY, identity TEXT NOT NULL, file_id TEXT, batch_id TEXT,
+    status TEXT NOT NULL, process TEXT NOT NULL, created REAL NOT NULL);
+CREATE TABLE batch_requests (
+    submission TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (submission, key)) WITHOUT ROWID;
+"""
+
+_MIGRATIONS = {1: _FROM_1}
+
+
+def prepare(file: sqlite3.Connection, name: str) -> None:
+    """Create the tables in a new file, or bring an older one to this version.
+
+    Runs inside the caller's transaction, so that a file is never left between two versions.
+
+    Raises:
+        StorageError: A file of another program, or of a newer version.
+    """
+    version = file.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise StorageError(
+            f"{name}: written by a newer DomainForge (ledger version {version}, this one reads "
+            f"up to {VERSION}); upgrade domainforge, or use another ledger file"
+        )
+    if version == 0:
+        if file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise StorageError(f"{name}: this file is no ledger; move it away and run again")
+        _execute_all(file, TABLES)
+        file.execute("INSERT INTO meta VALUES ('secret', ?)", (secrets.token_hex(32),))
+    else:
+        for step in range(version, VERSION):
+            _execute_all(file, _MIGRATIONS[step])
+    if version != VERSION:
+        file.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _execute_all(file: sqlite3.Connection, script: str) -> None:
+    # Not `executescript`, which commits the transaction it finds.
+    for statement in script.split(";\n"):
+        if statement.strip():
+            file.execute(statement)

@@ -1,0 +1,1 @@
+"""How a request travels: three ways under one contract."""
