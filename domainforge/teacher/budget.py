@@ -53,6 +53,10 @@ class Budget:
         self.reserved = _add(self.reserved, cost)
         return True
 
+    def owe(self, cost: Cost) -> None:
+        """Reserve what may be billed in any case, whether it fits or not."""
+        self.reserved = _add(self.reserved, cost)
+
     def settle(self, reserved: Cost, actual: Cost) -> None:
         """Replace a reservation by what the request really cost, which is counted in full.
 

@@ -1,6 +1,7 @@
 """Group commit: entries that are handed in while one commit runs share the next."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -10,6 +11,8 @@ from domainforge.teacher.ledger import Entry, Ledger, Written
 
 GROUP_MAX = 256
 """Most entries in one transaction, and most requests noted as started that wait to leave."""
+
+_INTERVAL_SECONDS = 0.005
 
 
 class Noted(NamedTuple):
@@ -65,10 +68,14 @@ class GroupCommit:
         self._closed = True
 
     def _run(self) -> None:
+        began = 0.0
         while not self._closed:
             group: list[Noted] = []
             acts: list[Callable[[], object]] = []
             item = self._queue.get()
+            # A commit after rest comes at once; those of a busy time wait for company.
+            time.sleep(max(0.0, began + _INTERVAL_SECONDS - time.monotonic()))
+            began = time.monotonic()
             while True:
                 if isinstance(item, Noted):
                     group.append(item)

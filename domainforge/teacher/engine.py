@@ -93,6 +93,9 @@ class Engine:
                 self._incoming.append(job)
         self._admit()
 
+    def flush(self) -> None:
+        """Nothing waits here for more to come; batch mode has something to do then."""
+
     async def finish(self, call: Call, grace_seconds: float) -> None:
         """Close a call, and give its requests in flight a moment to arrive and be kept."""
         call.close()
@@ -143,7 +146,7 @@ class Engine:
 
     def _admit(self) -> None:
         """Reserve and note as many jobs as may soon leave."""
-        lookahead = max(_FEWEST_READY, min(GROUP_MAX, self.limit // 2))
+        lookahead = max(_FEWEST_READY, min(GROUP_MAX, self.limit))
         while self._incoming and self._noting + len(self._ready) < lookahead:
             job = self._incoming[0]
             if job.call.closed:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from domainforge.errors import TeacherError
+from domainforge.teacher.batch.terms import BatchTerms
 from domainforge.teacher.client import Teacher
 from domainforge.teacher.config import TeacherConfig, endpoint_identity
 from domainforge.teacher.endpoint import Endpoint, read_api_key
@@ -94,6 +95,7 @@ def open_teacher(
     *,
     account: str = "",
     say: Callable[[str], None] = _logger.warning,
+    batch_terms: BatchTerms | None = None,
 ) -> Iterator[Teacher]:
     """Open a teacher and its ledger for the length of a `with`.
 
@@ -106,6 +108,7 @@ def open_teacher(
         pace: Other waiting times than the usual ones.
         account: Whose spending it is; caps count all that was ever charged to it.
         say: Takes a sentence that the user should read.
+        batch_terms: Other sizes and waits of batches than the usual ones.
 
     Raises:
         ConfigError: The variable that should hold the key is empty, or there is a cap in dollars
@@ -123,7 +126,9 @@ def open_teacher(
 
         identity = teacher_identity(config, ledger_path.parent)
         gate = open_gate(config)
-        teacher = Teacher(identity, account, config, ledger, connect, pace or Pace(), say, gate)
+        teacher = Teacher(
+            identity, account, config, ledger, connect, pace or Pace(), say, gate, batch_terms
+        )
         stack.enter_context(closing(teacher))
         try:
             teacher.supports_schema = _find_schema_support(teacher, config, ledger)

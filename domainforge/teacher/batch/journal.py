@@ -12,19 +12,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from domainforge.teacher.ledger import Ledger
+from domainforge.teacher.prices import Cost
 from domainforge.teacher.process import is_alive, own_mark
-
-# A key has one row at most: the file itself refuses to hold a request in two open batches.
-TABLES = """
-CREATE TABLE batches (
-    id INTEGER PRIMARY KEY, submission TEXT NOT NULL UNIQUE, identity TEXT NOT NULL,
-    base_url TEXT NOT NULL, process TEXT NOT NULL, file_id TEXT, batch_id TEXT,
-    status TEXT NOT NULL, created REAL NOT NULL);
-CREATE TABLE batch_requests (
-    key TEXT PRIMARY KEY, submission TEXT NOT NULL, request TEXT NOT NULL,
-    account TEXT NOT NULL, nano_usd INTEGER NOT NULL, tokens INTEGER NOT NULL);
-CREATE INDEX batch_requests_submission ON batch_requests (submission);
-"""
 
 OPEN = "open"
 WITHDRAWN = "withdrawn"
@@ -198,3 +187,10 @@ class Journal:
         query = f"UPDATE batches SET {column} = ? WHERE submission = ?"
         with self._ledger.transaction() as file:
             file.execute(query, (value, submission))
+
+
+def open_costs(ledger: Ledger, identity: str, account: str) -> dict[str, Cost]:
+    """Return the most that each request in an open batch may still cost an account."""
+    query = """SELECT key, nano_usd, tokens FROM batch_requests JOIN batches USING (submission)
+               WHERE identity = ? AND account = ?"""
+    return {key: Cost(*cost) for key, *cost in ledger.read(query, identity, account)}

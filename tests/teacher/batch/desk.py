@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from domainforge.teacher.batch import journal
 from domainforge.teacher.batch.runner import BatchDesk
 from domainforge.teacher.batch.terms import BatchTerms, Done
 from domainforge.teacher.config import TeacherConfig
@@ -22,17 +21,8 @@ UNPRICED = Price("nowhere")
 
 
 def open_ledger(path: Path) -> Ledger:
-    """Open a ledger whose tables are the journal's."""
-    ledger = Ledger(path)
-    columns = {row[1] for row in ledger.read("PRAGMA table_info(batches)")}
-    if "base_url" not in columns:
-        with ledger.transaction() as file:
-            file.execute("DROP TABLE IF EXISTS batches")
-            file.execute("DROP TABLE IF EXISTS batch_requests")
-            for statement in journal.TABLES.split(";\n"):
-                if statement.strip():
-                    file.execute(statement)
-    return ledger
+    """Open a ledger."""
+    return Ledger(path)
 
 
 def keyed(requests: Sequence[Request]) -> list[tuple[str, Request]]:

@@ -1,0 +1,177 @@
+"""The engine's door for batch mode: gathers requests, hands them over, keeps to the budget."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from domainforge.errors import BudgetError, DomainForgeError
+from domainforge.teacher.batch.journal import open_costs
+from domainforge.teacher.batch.runner import BatchDesk
+from domainforge.teacher.batch.terms import AHEAD_REQUESTS, BatchProgress, BatchTerms, Done
+from domainforge.teacher.budget import Budget
+from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.engine import Engine
+from domainforge.teacher.jobs import Call, Counts, Job, Outcome
+from domainforge.teacher.lane import Lane
+from domainforge.teacher.ledger import Ledger
+from domainforge.teacher.pace import Pace
+from domainforge.teacher.prices import Cost
+from domainforge.teacher.request import Answer, Request, usage_of
+
+_OPEN_BATCHES = (
+    "teacher.budget: batches of an earlier session are still open, and what they may cost leaves "
+    "no room under the cap; run the same command when they have ended, or raise the cap"
+)
+
+
+class BatchEngine:
+    """Answers jobs as `Engine` does, through a Batch API; probes go the live way.
+
+    Attributes:
+        live: The engine for probes.
+    """
+
+    def __init__(
+        self,
+        live: Engine,
+        identity: str,
+        account: str,
+        config: TeacherConfig,
+        ledger: Ledger,
+        pace: Pace,
+        counts: Counts,
+        budget: Budget,
+        say: Callable[[str], None],
+        terms: BatchTerms | None = None,
+    ) -> None:
+        """Take up what earlier sessions left open; nothing is sent yet."""
+        self.live = live
+        lane = live.lanes[0]
+        self._price = lane.price.for_batch()
+        self._counts = counts
+        self._budget = budget
+        self._say = say
+        self._said: dict[int, str] = {}
+        self._most = (terms or BatchTerms()).max_requests
+        self._desk = BatchDesk(
+            lane.endpoint,
+            identity,
+            config,
+            ledger,
+            pace,
+            lane.price,
+            account,
+            terms,
+            self._tell_progress,
+        )
+        # They may be billed whether anyone asks for them again or not.
+        self._open = open_costs(ledger, identity, account)
+        for cost in self._open.values():
+            budget.owe(cost)
+        self._held: list[Job] = []
+        self._gathered: dict[str, Job] = {}
+        self._work: dict[asyncio.Task[None], Call] = {}
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """The live engine's lanes."""
+        return self.live.lanes
+
+    @property
+    def window(self) -> int:
+        """Requests that may be taken in ahead."""
+        return AHEAD_REQUESTS
+
+    async def exchange(self, request: Request, *, with_schema: bool) -> Answer:
+        """Send a probe, at once and not as a batch."""
+        return await self.live.exchange(request, with_schema=with_schema)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Take jobs in; a full batch of them is handed over at once."""
+        self._held += jobs
+        self._reserve()
+        if len(self._gathered) >= self._most:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over what is gathered: nothing more comes before some of it is answered."""
+        part, self._gathered = self._gathered, {}
+        jobs = [job for job in part.values() if not job.call.closed]
+        for call in {job.call for job in jobs}:
+            own = {job.key: job for job in jobs if job.call is call}
+            task = asyncio.get_running_loop().create_task(self._answer(call, own))
+            self._work[task] = call
+            task.add_done_callback(self._go_on)
+
+    def _go_on(self, ended: asyncio.Task[None]) -> None:
+        self._work.pop(ended)
+        if self._held:
+            self._reserve()
+            self.flush()
+
+    async def finish(self, call: Call, grace_seconds: float) -> None:
+        """Close a call; its batches go on at the provider and are fetched by the next session."""
+        del grace_seconds
+        call.close()
+        self._held = [job for job in self._held if job.call is not call]
+        tasks = [task for task, owner in self._work.items() if owner is call]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stop following the batches, and close the connections."""
+        try:
+            await self._desk.close()
+        finally:
+            await self.live.close()
+
+    def _reserve(self) -> None:
+        while self._held:
+            job = self._held[0]
+            cost = self._open.pop(job.key, None)
+            if cost is None:
+                cost = self._price.worst_case(job.request)
+                if not self._budget.reserve(cost):
+                    why = self._budget.why_stopped(cost)
+                    if why is None and not self._work and not self._gathered:
+                        why = _OPEN_BATCHES
+                    if why is not None:
+                        job.call.fail(BudgetError(why))
+                        self._held = [other for other in self._held if other.call is not job.call]
+                    # Else the next reply that costs less than it might makes room.
+                    return
+            job.worst_case = cost
+            self._gathered[job.key] = self._held.pop(0)
+
+    async def _answer(self, call: Call, jobs: dict[str, Job]) -> None:
+        requests: list[tuple[str, Request]] = [(key, job.request) for key, job in jobs.items()]
+        with_schema = next(iter(jobs.values())).with_schema
+        self._counts.asked += len(jobs)
+        try:
+            await self._desk.answer(requests, with_schema, lambda done: self._take(jobs, done))
+        except DomainForgeError as error:
+            call.fail(error)
+
+    def _take(self, jobs: dict[str, Job], done: Done) -> None:
+        job = jobs[done.key]
+        self._budget.settle(job.worst_case, Cost(done.nano_usd, done.tokens))
+        self._counts.spent_nano_usd += done.nano_usd
+        self._counts.faults.update(done.faults)
+        self._counts.retried += max(0, len(done.faults) - (done.fault is not None))
+        self._counts.failed += done.fault is not None
+        if done.fresh and done.response is not None:
+            usage = usage_of(done.response)
+            self._counts.prompt_tokens += usage.prompt_tokens
+            self._counts.completion_tokens += usage.completion_tokens
+        outcome = Outcome(done.key, completion=done.response, fault=done.fault)
+        job.call.outcomes.put([outcome])
+        if self._held:
+            self._reserve()
+            self.flush()
+
+    def _tell_progress(self, progress: BatchProgress) -> None:
+        """Say how a batch stands, when that has changed."""
+        state = f"{progress.status} {progress.done} {progress.failed}"
+        if self._said.get(progress.number) != state:
+            self._said[progress.number] = state
+            self._say(str(progress))

@@ -1,0 +1,80 @@
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domainforge.errors import BudgetError
+from domainforge.teacher.batch.terms import BatchTerms
+from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.request import Reply
+from domainforge.teacher.session import open_teacher
+from tests.support.batch_server import BatchServer, Fate
+from tests.support.teacher_server import TeacherServer
+from tests.teacher.quick import FAST, chat, config_for
+
+TERMS = BatchTerms(
+    max_requests=10, first_look_seconds=0.005, longest_look_seconds=0.02, group_rows=3
+)
+PRICE = {"input_usd_per_million": 1.0, "output_usd_per_million": 2.0, "batch_share": 0.5}
+
+
+def ask(
+    server: BatchServer, path: Path, count: int, said: list[str] | None = None, **settings: Any
+) -> list[Reply]:
+    config = config_for(server.base_url, batch=True, same_as="lab", **settings)
+    return ask_config(config, path, count, said)
+
+
+def ask_config(
+    config: TeacherConfig, path: Path, count: int, said: list[str] | None = None
+) -> list[Reply]:
+    say = (said if said is not None else []).append
+    with open_teacher(config, path, FAST, account="run", say=say, batch_terms=TERMS) as teacher:
+        return list(teacher.ask(chat(number) for number in range(count)))
+
+
+def test_a_teacher_asks_in_batches_and_replays_them_live(tmp_path: Path) -> None:
+    said: list[str] = []
+    with TeacherServer() as teacher, BatchServer(teacher) as server:
+        replies = ask(server, tmp_path / "l", 25, said)
+        assert [batch.total for batch in server.batches.values()] == [10, 10, 5]
+        assert {reply.request.tag for reply in replies} == set(range(25))
+        assert Counter(reply.status for reply in replies) == {"ok": 25}
+        again = ask_config(config_for(teacher.base_url, same_as="lab"), tmp_path / "l", 25)
+        assert [reply.replayed for reply in again] == [True] * 25
+        texts = {reply.request.tag: reply.text for reply in replies}
+        assert {reply.request.tag: reply.text for reply in again} == texts
+        assert set(server.executed.values()) == {1}
+    assert any("batch 1 of" in line and "10 of 10 done" in line for line in said)
+
+
+def test_what_expires_comes_in_the_next_batch(tmp_path: Path) -> None:
+    with TeacherServer() as teacher, BatchServer(teacher, {0: Fate(stop_after=4)}) as server:
+        replies = ask(server, tmp_path / "l", 10)
+        assert Counter(reply.status for reply in replies) == {"ok": 10}
+        assert [batch.total for batch in server.batches.values()] == [10, 6]
+
+
+def test_batches_cost_their_share_and_keep_to_the_cap(tmp_path: Path) -> None:
+    with TeacherServer() as teacher, BatchServer(teacher) as server:
+        config = config_for(
+            server.base_url, batch=True, price=PRICE, budget={"max_usd": 0.01}, same_as="lab"
+        )
+        options: dict[str, Any] = {"account": "run", "batch_terms": TERMS}
+        with open_teacher(config, tmp_path / "l", FAST, **options) as asked:
+            replies = list(asked.ask(chat(number) for number in range(10)))
+        billed = sum(
+            reply.prompt_tokens * 500 + reply.completion_tokens * 1000 for reply in replies
+        )
+        assert asked.budget.spent.nano_usd == asked.counts.spent_nano_usd == billed > 0
+        assert asked.budget.reserved == (0, 0)
+        tight = config.model_copy(
+            update={"budget": config.budget.model_copy(update={"max_usd": 0.002})}
+        )
+        with (
+            open_teacher(tight, tmp_path / "l", FAST, **options) as poor,
+            pytest.raises(BudgetError, match="max_usd"),
+        ):
+            list(poor.ask(chat(number) for number in range(10, 100)))
+        assert poor.budget.spent.nano_usd <= 2_000_000
