@@ -21,7 +21,8 @@ from domainforge.stage import Settings
 from domainforge.stages.evaluate import EvaluateConfig
 from domainforge.stages.generate import CallCount, TaskConfig
 from domainforge.starter import look_at_sources, pipeline_text, run_name, write_pipeline
-from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.config import BudgetConfig, PriceConfig, TeacherConfig
+from domainforge.teacher.prices import find_price
 from domainforge.teacher.serve.embedded import embedded_model_path
 from domainforge.training.config import TrainConfig
 
@@ -61,6 +62,18 @@ def ask_pipeline(console: Console, project: Path) -> Outcome:
         raise KeyboardInterrupt(f"{path} is written; domainforge run {path}") from None
 
 
+def _numeric(check: Callable[[str], T]) -> Callable[[str], T]:
+    """Say what is wanted when an answer is no number, or one that can't be."""
+
+    def read(answer: str) -> T:
+        try:
+            return check(answer)
+        except ValueError as error:
+            raise ConfigError(f"write a number of dollars above 0, not {answer!r}") from error
+
+    return read
+
+
 def make_teacher(values: Mapping[str, Any]) -> TeacherConfig:
     """Make a teacher of values that were typed.
 
@@ -86,6 +99,8 @@ class _Wizard:
         values["teacher"] = self._ask_teacher()
         values["train"] = {"student": self._ask_student()}
         values["generate"] = self._ask_budget(values, found)
+        if isinstance(values["teacher"], dict):
+            values["teacher"] |= self._ask_cap(values["teacher"])
         exam = self._ask_exam(sources)
         if exam:
             values["evaluate"] = {"exam": exam}
@@ -208,6 +223,38 @@ class _Wizard:
             calls = self._predict({**values, "generate": generate}, found, number)
             if self._ask_yes(f"{calls}; go on?", default=True):
                 return generate
+
+    def _ask_cap(self, teacher: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask for a cap in dollars, and for prices where there is one and they aren't known."""
+        price = find_price(teacher["base_url"], teacher["model"])
+        if price.free:
+            return {}
+        self._say(f"price: {price.describe()}")
+
+        def check(answer: str) -> float | None:
+            if not answer:
+                return None
+            BudgetConfig(max_usd=float(answer))
+            return float(answer)
+
+        def check_price(answer: str) -> float:
+            PriceConfig(input_usd_per_million=float(answer), output_usd_per_million=0)
+            return float(answer)
+
+        hint = _description(BudgetConfig, "max_usd")
+        cap = self._ask("Most dollars, or nothing", _numeric(check), "", hint=hint)
+        if cap is None:
+            return {}
+        values: dict[str, Any] = {"budget": {"max_usd": cap}}
+        if not price.known:
+            names = ("input_usd_per_million", "output_usd_per_million")
+            values["price"] = {
+                name: self._ask(
+                    name, _numeric(check_price), None, hint=_description(PriceConfig, name)
+                )
+                for name in names
+            }
+        return values
 
     def _predict(self, values: Mapping[str, Any], found: FoundFiles, number: int) -> str:
         count = self._count_calls(values)

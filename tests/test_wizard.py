@@ -78,6 +78,31 @@ def test_every_answer_ends_up_in_the_file(project: Path) -> None:
     assert pipeline.generate.tasks[0].per_chunk == 3
 
 
+def test_a_cap_in_dollars_and_unknown_prices_are_asked_for(project: Path) -> None:
+    result = answer(
+        "documents", "endpoint", "https://teacher.invalid/v1", "m", "", "no",
+        "student", "1", "yes", "much", "-2", "2.5", "0.15", "x", "0.6", "", "capped", "no",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "price: not known" in said(result)
+    assert "write a number of dollars above 0, not 'much'" in said(result)
+    teacher = load_pipeline(project / "pipelines" / "capped.yaml").teacher
+    assert teacher.budget.max_usd == 2.5
+    assert teacher.price is not None
+    assert teacher.price.input_usd_per_million == 0.15
+    assert teacher.price.output_usd_per_million == 0.6
+
+
+def test_a_known_price_is_not_asked_for(project: Path) -> None:
+    result = answer(
+        "documents", "endpoint", "https://api.openai.com/v1", "gpt-4o-mini", "", "no",
+        "student", "1", "yes", "3", "", "known", "no",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    teacher = load_pipeline(project / "pipelines" / "known.yaml").teacher
+    assert (teacher.budget.max_usd, teacher.price) == (3, None)
+
+
 def test_wrong_answers_are_asked_again_with_the_reason(project: Path) -> None:
     (project / "empty").mkdir()
     (project / "bad.jsonl").write_text('{"question": 3}\n')
