@@ -235,3 +235,10 @@ def test_teacher_budget_holds(tmp_path: Path) -> None:
     assert figures["runs"] == 3
     assert figures["max_spent_usd"] <= 1
     assert figures["mean_used_share"] >= 0.9
+
+
+@pytest.mark.slow
+def test_teacher_ledger_measures(tmp_path: Path) -> None:
+    figures = run_benchmark("teacher_ledger.py", "--scale", "0.05", "--folder", str(tmp_path))
+    assert figures["rounds"] == 1
+    assert -1 < figures["ledger_cost_share_500"] < 1
