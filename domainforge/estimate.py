@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from domainforge.context import Context
+from domainforge.generation.chains import ask_units
 from domainforge.pipeline import STAGES, make_context, run_pipeline
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, RunFolder
@@ -275,7 +276,7 @@ def _ask(drawn: Sequence["Unit"], context: Context, tally: _Tally) -> float:
         teacher.list_models()
         before = teacher.budget.spent.nano_usd
         tally.start()
-        generate.ask_units(drawn, teacher, lambda chain, reply: None, tally.note)
+        ask_units(drawn, teacher, lambda chain, reply: None, tally.note)
         spent = teacher.budget.spent.nano_usd
         tally.correct_money(spent - before)
         return spent / NANO

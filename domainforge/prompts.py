@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,6 +82,11 @@ class PromptHeader(Settings):
     example: dict[str, Any] = Field(description="How a reply becomes an example.")
     temperature: float = Field(0.7, ge=0, description="Sampling temperature.")
     max_tokens: int = Field(300, ge=1, description="Longest reply of one step.")
+    repair: bool = Field(
+        True,
+        description="Whether a reply of the chat form that doesn't fit `reply` is asked for once "
+        "more, with what is wrong with it.",
+    )
     completion: CompletionHeader | None = Field(None, description="The few-shot form.")
 
 
@@ -110,10 +116,17 @@ class PromptFile:
     steps: tuple[Step, ...]
     completion: str | None
 
-    @property
+    @cached_property
     def schema(self) -> dict[str, Any]:
         """JSON Schema of the reply."""
         return reply_schema(self.header.reply)
+
+    @cached_property
+    def validator(self) -> Any:
+        """A `jsonschema` validator of the reply; the schema itself was checked on loading."""
+        from jsonschema.validators import validator_for
+
+        return validator_for(self.schema)(self.schema)
 
 
 def load_prompt(name: str, project: Path) -> PromptFile:

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,16 @@ class Exchange:
     Attributes:
         request: Messages or prompt, schema, sampling; None where the ledger lacks the key.
         reply: Text of the reply.
-        status: How the reply reads: ok, cut_off, refused ...
+        status: How the reply reads: ok, cut_off, refused ... `off_schema` where it had to be
+            repaired.
+        is_repair: It asked once more for a reply of the right shape.
     """
 
     key: str
     request: Mapping[str, Any] | None
     reply: str
     status: str
+    is_repair: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def trace_row(run: RunFolder, row_id: str, project: Path) -> Trace:
         row=row,
         way=[place for place, _ in found],
         prompt=prompt,
-        exchanges=[read_exchange(project / "ledger.sqlite", key) for key in keys],
+        exchanges=_read_exchanges(row, project / "ledger.sqlite"),
         chunk=chunk,
         document=_row_of(run, "ingest", document_id),
     )
@@ -137,6 +140,15 @@ def read_exchange(ledger: Path, key: str) -> Exchange:
         return Exchange(key, None, "", "not in this project's ledger")
     reading = classify(json.loads(found[1]))
     return Exchange(key, json.loads(found[0]), reading.text, reading.status)
+
+
+def _read_exchanges(row: Row, ledger: Path) -> list[Exchange]:
+    """Read all that was asked for a row; its last request may be the repair of the one before."""
+    exchanges = [read_exchange(ledger, key) for key in row.get("ledger_keys") or ()]
+    if exchanges and (row.get("sampling") or {}).get("repair"):
+        exchanges[-1] = replace(exchanges[-1], is_repair=True)
+        exchanges[-2] = replace(exchanges[-2], status="off_schema")
+    return exchanges
 
 
 def _find_row(run: RunFolder, row_id: str) -> list[tuple[Place, Row]]:

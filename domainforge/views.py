@@ -239,8 +239,11 @@ def _print_exchange(console: Console, exchange: Exchange) -> None:
     if "prompt" in request:
         body = str(request["prompt"])
     else:
-        body = "\n".join(f"[{m['role']}]\n{m['content']}" for m in request["messages"])
-    _print_block(console, f"request {exchange.key[:16]} ({settings})", body)
+        # A repair's other messages are the request and the reply above it.
+        messages = request["messages"][-1:] if exchange.is_repair else request["messages"]
+        body = "\n".join(f"[{m['role']}]\n{m['content']}" for m in messages)
+    name = "repair request" if exchange.is_repair else "request"
+    _print_block(console, f"{name} {exchange.key[:16]} ({settings})", body)
     _print_block(console, f"reply ({exchange.status})", exchange.reply)
 
 

@@ -274,7 +274,7 @@ def test_dry_run_counts_calls_and_changes_nothing(copy: Path) -> None:
     result = call("run", "small.yaml", "--dry-run", "--set", "generate.tasks.0.per_chunk=8")
     assert result.exit_code == 0
     assert (
-        "generate would put 40 requests: 30 are in the ledger, 10 would be asked" in result.stdout
+        "generate would put 42 requests: 32 are in the ledger, 10 would be asked" in result.stdout
     )
     plan = lines_of(call("run", "small.yaml", "--dry-run", "--json"))[0]
     states = {stage["stage"]: stage["state"] for stage in plan["stages"]}
@@ -323,7 +323,7 @@ def test_status_of_all_runs_and_of_one(copy: Path) -> None:
     one = call("status", "small").stdout
     assert_matches(r"generate +done .*27 of 30 requests done, 3 dropped \(cut_off 2, off_", one)
     assert_matches(r"train +not run", one)
-    assert "teacher: 30 requests asked, 0 from the ledger" in one
+    assert "teacher: 32 requests asked, 0 from the ledger" in one
     assert "passages produced nothing" in one
     assert SENTENCE in one
     (facts,) = lines_of(call("status", "small", "--json"))

@@ -136,6 +136,23 @@ def test_chains_are_asked_to_their_end(project: Path) -> None:
     assert within(figures["completion_tokens"], found.completion_tokens)
 
 
+def test_repairs_count_as_the_calls_that_they_are(project: Path) -> None:
+    def spoil(number: int, body: dict[str, Any]) -> str | None:
+        is_first = len(body["messages"]) == 2
+        return "prose" if is_first and Random(str(body)).random() < 0.4 else None
+
+    with TeacherServer(spoil) as server:
+        found = estimate(project, values_for(server), 40)
+        assert (found.planned_calls, found.sample.units, found.units_left) == (100, 40, 60)
+        assert 40 < found.sample.calls == len(server.seen) < 80
+        figures = generate(project, values_for(server))
+        assert server.repeats == 0
+        again = estimate(project, values_for(server), 10)
+    assert within(figures["asked"], found.calls)
+    assert (again.planned_calls, again.in_ledger) == (100 + figures["repaired"],) * 2
+    assert figures["repaired"] == found.sample.calls - 40 + figures["asked"] - 60
+
+
 def test_what_failed_is_told_and_will_be_asked_again(project: Path) -> None:
     def fail(number: int, body: dict[str, Any]) -> str | None:
         return "500" if number % 4 == 0 else None

@@ -1,8 +1,10 @@
 import json
 import shutil
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from domainforge.batches import read_batch
 from domainforge.errors import ConfigError, DataError, StorageError
@@ -11,6 +13,7 @@ from domainforge.records import answer_of
 from domainforge.run_folder import RunFolder, read_manifest, read_table
 from domainforge.show import find_places, find_run, list_places, select_rows
 from domainforge.trace import read_exchange, trace_row
+from domainforge.views import print_trace
 from tests.support.small_run import PAGES, make_project, make_small_run
 
 
@@ -141,6 +144,27 @@ def test_a_dropped_row_is_found_where_it_was_dropped(
     assert trace.row["evidence"]
     assert trace.exchanges[0].request is not None
     assert trace.chunk is not None
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_a_repair_is_traced_with_what_it_repaired(
+    small: RunFolder, project: Path, mended: bool
+) -> None:
+    rows = [row for _, row in select_rows(small, "generate", dropped=not mended).rows]
+    (row,) = [row for row in rows if row["sampling"].get("repair")]
+    first, second = trace_row(small, row["id"], project).exchanges
+    assert (first.status, first.is_repair) == ("off_schema", False)
+    assert (second.status, second.is_repair) == ("ok", True)
+    assert first.reply.startswith("Sure! Here is")
+    assert (second.reply != first.reply) == mended
+    assert second.request is not None
+    assert second.request["messages"][-2]["content"] == first.reply
+    assert (row["reason"] is None) == mended
+    printed = StringIO()
+    print_trace(Console(width=200, file=printed), trace_row(small, row["id"], project))
+    assert "reply (off_schema)" in printed.getvalue()
+    assert f"repair request {row['ledger_keys'][1][:16]}" in printed.getvalue()
+    assert printed.getvalue().count("You write questions for an examination.") == 1
 
 
 def test_passages_documents_and_text_rows_are_traced_too(small: RunFolder, project: Path) -> None:

@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from domainforge.generation.repairs import BadReply
 from domainforge.generation.units import Form, Unit, asks_completion, template_values
 from domainforge.prompts import PromptFile, build_messages, render
 from domainforge.records import Example, canonical_json
 from domainforge.teacher.request import Reply
+
+_MOST_EVIDENCE = 2000
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ def make_example(
     teacher: str,
     side: str,
     fence: Callable[[str], str],
+    bad: BadReply | None = None,
 ) -> Example:
     """Make a row of a reply; one that can't teach gets its reason and the reply as evidence.
 
@@ -39,6 +43,7 @@ def make_example(
         teacher: Its identity.
         side: The chunk's side.
         fence: Gives the marker of a chunk.
+        bad: What the reply was to repair; None where it is the first of its kind.
     """
     lineage: dict[str, Any] = {
         "document_id": unit.chunk["document_id"],
@@ -59,15 +64,13 @@ def make_example(
         "ledger_keys": keys,
         "side": side,
     }
+    if bad is not None:
+        lineage["sampling"]["repair"] = True
     kind = unit.prompt.header.example["kind"]
-    if reply.status != "ok":
-        reason = "failed" if reply.status == "failed" else reply.status
-        evidence = reply.detail or reply.text
-        return Example(kind=kind, reason=reason, evidence=evidence[:2000], **lineage)
-    parsed = parse_reply(unit, reply, form, fence)
-    if parsed.fault:
-        evidence = f"{parsed.fault}; the reply: {reply.text}"
-        return Example(kind=kind, reason="off_schema", evidence=evidence[:2000], **lineage)
+    parsed = parse_reply(unit, reply, form, fence) if reply.status == "ok" else Parsed({})
+    if reply.status != "ok" or parsed.fault:
+        reason, evidence = _tell_fault(reply, parsed.fault, bad)
+        return Example(kind=kind, reason=reason, evidence=evidence, **lineage)
     values = {**template_values(unit, {}, fence), **parsed.fields}
     messages, text = build_messages(unit.prompt, values)
     return Example(kind=kind, messages=messages, text=text, fields=dict(parsed.fields), **lineage)
@@ -89,20 +92,42 @@ def parse_reply(unit: Unit, reply: Reply, form: Form, fence: Callable[[str], str
     return Parsed({**parsed.fields, **made})
 
 
+def find_fault(prompt: PromptFile, text: str) -> str | None:
+    """Say why the text of a chat reply doesn't fit its prompt's schema; None where it does."""
+    return _parse_json(prompt, text).fault
+
+
+def _tell_fault(reply: Reply, fault: str | None, bad: BadReply | None) -> tuple[str, str]:
+    """Return the reason of a row that can't teach, and its evidence: after a repair, of both."""
+    if fault:
+        reason, evidence = "off_schema", f"{fault}; the reply: {reply.text}"
+    else:
+        reason, evidence = reply.status, reply.detail or reply.text
+    if bad is None:
+        return reason, evidence[:_MOST_EVIDENCE]
+    if reason not in ("off_schema", "failed"):
+        # The unit's fault is the first reply's; what came of the repair is told beside it.
+        reason, evidence = "off_schema", f"{reason}: {evidence}"
+    last = f"; after a repair: {evidence}"[: _MOST_EVIDENCE // 2]
+    first = f"{bad.fault}; the reply: {bad.text}"
+    return reason, first[: _MOST_EVIDENCE - len(last)] + last
+
+
 def _parse_json(prompt: PromptFile, text: str) -> Parsed:
-    import jsonschema
+    from jsonschema.exceptions import best_match
 
     body = re.sub(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", r"\1", text, flags=re.DOTALL)
     try:
         value = json.loads(body)
         # Half of an escaped emoji is valid JSON, but no file could hold it.
         canonical_json(value).encode()
-        jsonschema.validate(value, prompt.schema)
-    except json.JSONDecodeError as error:
-        return Parsed({}, f"not JSON: {error.msg} at character {error.pos}")
-    except (RecursionError, UnicodeEncodeError) as error:
-        return Parsed({}, f"not usable: {type(error).__name__}")
-    except jsonschema.ValidationError as error:
+        error = best_match(prompt.validator.iter_errors(value))
+    except json.JSONDecodeError as fault:
+        return Parsed({}, f"not JSON: {fault.msg} at character {fault.pos}")
+    except (RecursionError, ValueError) as fault:
+        # A number of thousands of digits is a ValueError too.
+        return Parsed({}, f"not usable: {type(fault).__name__}")
+    if error is not None:
         place = ".".join(map(str, error.absolute_path)) or "the reply"
         return Parsed({}, f"{place}: {error.message}")
     return Parsed(value)

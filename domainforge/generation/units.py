@@ -17,6 +17,8 @@ _LEANS_BACK = re.compile(
     r"^(He|She|It|They|His|Her|Its|Their|This|That|These|Those|There|Then|Here|But|And|So)\b"
 )
 
+_SAID_BY_KEYS = {"type", "properties", "required", "additionalProperties", "title", "$schema"}
+
 
 @dataclass(frozen=True)
 class Task:
@@ -170,6 +172,16 @@ def template_values(
     }
 
 
+def count_steps(prompt: PromptFile, form: Form) -> int:
+    """Return how many requests a unit of this prompt takes, repairs aside."""
+    return 1 if asks_completion(prompt, form) else len(prompt.steps)
+
+
 def _describe_schema(schema: Mapping[str, Any]) -> str:
-    keys = json.dumps(schema["properties"], ensure_ascii=False)
-    return f"Reply with one JSON object and nothing else. Its keys and their types: {keys}"
+    head = "Reply with one JSON object and nothing else."
+    names = schema["properties"].keys()
+    if schema.keys() <= _SAID_BY_KEYS and names == set(schema.get("required", ())):
+        keys = json.dumps(schema["properties"], ensure_ascii=False)
+        return f"{head} Its keys and their types: {keys}"
+    # What may be left out, or refers to a definition, only the whole schema says.
+    return f"{head} It fits this JSON Schema: {json.dumps(schema, ensure_ascii=False)}"

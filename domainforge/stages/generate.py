@@ -1,7 +1,7 @@
 """Chunks to examples: each task's prompt file, asked of the teacher, every unit accounted for."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,26 +10,17 @@ from pydantic import Field
 
 from domainforge.context import Context
 from domainforge.errors import ConfigError, DataError
+from domainforge.generation.chains import Chain, ask_units, look_up
 from domainforge.generation.replies import make_example
-from domainforge.generation.units import (
-    Form,
-    Task,
-    Unit,
-    asks_completion,
-    make_request,
-    plan_units,
-)
+from domainforge.generation.units import Form, Task, Unit, count_steps, plan_units
 from domainforge.records import Example, example_table
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.teacher.prices import NANO, teacher_price
-from domainforge.teacher.privacy import Withheld
-from domainforge.teacher.request import Reply, Request, classify, request_key
+from domainforge.teacher.request import Reply
 
 if TYPE_CHECKING:
     from domainforge.teacher.client import Teacher
-    from domainforge.teacher.ledger import Ledger
-    from domainforge.teacher.privacy import Gate
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -40,6 +31,8 @@ PLAN_SCHEMA = pa.schema(
         ("planned", pa.int32()),
     ]
 )
+_FEWEST_REPAIRS = 10
+_MANY_REPAIRS_SHARE = 0.05
 
 
 class TaskConfig(Settings):
@@ -69,7 +62,8 @@ class CallCount:
     """Calls that a run would need, found without asking.
 
     Attributes:
-        planned: All calls; of a chain of steps, every step.
+        planned: All calls; of a chain of steps, every step. A repair counts once a reply in the
+            ledger calls for it.
         in_ledger: Of these, paid for before.
         to_ask: Those that a run would make. A chain that ended early in the ledger wants no more,
             so the three need not add up.
@@ -88,15 +82,6 @@ class CallPlan:
     unfinished: tuple[Unit, ...]
 
 
-@dataclass(frozen=True)
-class _Chain:
-    """A unit on its way through the steps of its prompt."""
-
-    unit: Unit
-    replies: Mapping[str, str]
-    keys: tuple[str, ...] = ()
-
-
 def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
     """Ask every task of every unit and write a row, dropped or not, for each."""
     sides = _sides(inputs)
@@ -108,12 +93,14 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
         examples: list[Example] = []
         counts: Counter[str] = Counter()
 
-        def finish(chain: _Chain, reply: Reply) -> None:
-            side = sides[chain.unit.chunk["id"]]
-            keys = (*chain.keys, reply.key)
-            row = make_example(
-                chain.unit, reply, keys, teacher.form, teacher.identity, side, teacher.fence
-            )
+        def finish(chain: Chain, reply: Reply) -> None:
+            unit = chain.unit
+            keys, side = (*chain.keys, reply.key), sides[unit.chunk["id"]]
+            asked = (teacher.form, teacher.identity, side, teacher.fence)
+            row = make_example(unit, reply, keys, *asked, chain.bad)
+            if chain.bad is not None:
+                counts["calls"] += 1
+                counts["repaired" if row.reason is None else "repair_failed"] += 1
             if row.reason == "failed":
                 kind = reply.detail.partition(":")[0] or "unknown"
                 row = replace(row, reason=f"failed_{kind}")
@@ -121,15 +108,17 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             counts["kept" if row.reason is None else "left_out"] += 1
             counts["tokens"] += reply.completion_tokens
             shown = {"kept": counts["kept"], "tokens": counts["tokens"]}
-            context.progress(len(examples), len(units), **shown, **_count_money(teacher, calls))
+            context.progress(len(examples), len(units), **shown, **_count_money(teacher, counts))
 
-        calls = sum(_steps(unit, teacher.form) for unit in units)
+        counts["calls"] = sum(count_steps(unit.prompt, teacher.form) for unit in units)
         ask_units(units, teacher, finish)
         figures = {
             "asked": teacher.counts.asked,
             "replayed": teacher.counts.replayed,
             "retried": teacher.counts.retried,
             "asked_again": teacher.counts.asked_again,
+            "repaired": counts["repaired"],
+            "repair_failed": counts["repair_failed"],
             "prompt_tokens": teacher.counts.prompt_tokens,
             "completion_tokens": teacher.counts.completion_tokens,
             "usd": teacher.budget.spent.nano_usd / NANO,
@@ -168,78 +157,18 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     unfinished: list[Unit] = []
     with Ledger(context.ledger_path) as ledger:
         for unit in _units(config, inputs, context):
-            planned += _steps(unit, form)
-            found, left = _look_up(unit, form, identity, ledger, gate)
-            known += found
-            if left:
+            found = look_up(unit, form, identity, ledger, gate)
+            planned += count_steps(unit.prompt, form) + found.repairs
+            known += found.known
+            if found.left:
                 unfinished.append(unit)
-                to_ask += left
+                to_ask += found.left
     return CallPlan(CallCount(planned, known, to_ask), tuple(unfinished))
 
 
-def _look_up(
-    unit: Unit, form: Form, identity: str, ledger: "Ledger", gate: "Gate"
-) -> tuple[int, int]:
-    """Follow a chain through the ledger; return the calls found there, and those still to make."""
-    steps = _steps(unit, form)
-    replies: dict[str, str] = {}
-    for step in range(steps):
-        checked = gate.check(make_request(unit, form, step, replies, ledger.fence))
-        if isinstance(checked, Withheld):
-            return step, 0
-        request = checked.request
-        stored = ledger.get(request_key(identity, request))
-        if stored is None:
-            return step, steps - step
-        reading = classify(stored)
-        if reading.status != "ok":
-            return step + 1, 0
-        if step + 1 < steps:
-            replies[unit.prompt.steps[step].name] = reading.text
-    return steps, 0
-
-
-def ask_units(
-    units: Sequence[Unit],
-    teacher: "Teacher",
-    finish: Callable[[_Chain, Reply], None],
-    note: Callable[[Unit, Reply], None] = lambda unit, reply: None,
-) -> None:
-    """Ask step by step; a chain ends at its last step, or at the first reply that is no use.
-
-    Args:
-        units: What to ask about.
-        teacher: Whom to ask.
-        finish: Told of each chain that ended, with its last reply.
-        note: Told of every reply, as it comes.
-    """
-    waiting = [_Chain(unit, {}) for unit in units]
-    step = 0
-    while waiting:
-        chains = {id(chain): chain for chain in waiting}
-        after: list[_Chain] = []
-
-        def requests(now: Sequence[_Chain] = waiting, step: int = step) -> Iterator[Request]:
-            for chain in now:
-                request = make_request(chain.unit, teacher.form, step, chain.replies, teacher.fence)
-                yield replace(request, tag=id(chain))
-
-        for reply in teacher.ask(requests()):
-            chain = chains.pop(reply.request.tag)
-            note(chain.unit, reply)
-            if reply.status == "ok" and step + 1 < _steps(chain.unit, teacher.form):
-                name = chain.unit.prompt.steps[step].name
-                replies = {**chain.replies, name: reply.text}
-                after.append(_Chain(chain.unit, replies, (*chain.keys, reply.key)))
-            else:
-                finish(chain, reply)
-        waiting = sorted(after, key=lambda c: (c.unit.chunk["id"], c.unit.index, c.unit.sample))
-        step += 1
-
-
-def _count_money(teacher: "Teacher", calls: int) -> dict[str, float]:
+def _count_money(teacher: "Teacher", counts: Mapping[str, int]) -> dict[str, float]:
     """Return what is spent and where that leads, if anything costs."""
-    return teacher.budget.figures(calls - teacher.counts.replayed)
+    return teacher.budget.figures(counts["calls"] - teacher.counts.replayed)
 
 
 def _write(
@@ -274,6 +203,7 @@ def _write(
             f"{figures['asked_again']} requests were in flight when an earlier run was killed and "
             "had to be asked again"
         )
+    notes += _tell_repairs(figures["repaired"], figures["repair_failed"], total)
     if not made:
         reasons = Counter(str(row.reason) for row in examples).most_common(3)
         first = next((row.evidence for row in examples if row.evidence), "")
@@ -282,6 +212,17 @@ def _write(
             f"the first: {str(first)[:300]}"
         )
     return StageResult(account, tuple(notes), figures)
+
+
+def _tell_repairs(repaired: int, failed: int, total: int) -> list[str]:
+    asked = repaired + failed
+    if asked < max(_FEWEST_REPAIRS, _MANY_REPAIRS_SHARE * total):
+        return []
+    return [
+        f"{asked} of {total} replies did not fit their prompt's `reply` and were asked for once "
+        f"more, which mended {repaired}; each costs a second call: ask for a simpler reply, or "
+        "leave that out with `repair: false` in the prompt file"
+    ]
 
 
 def _units(config: GenerateConfig, inputs: Inputs, context: Context) -> list[Unit]:
@@ -299,10 +240,6 @@ def _units(config: GenerateConfig, inputs: Inputs, context: Context) -> list[Uni
 
 def _sides(inputs: Inputs) -> dict[str, str]:
     return {row["id"]: row["side"] for row in inputs.table("assign").to_pylist()}
-
-
-def _steps(unit: Unit, form: Form) -> int:
-    return 1 if asks_completion(unit.prompt, form) else len(unit.prompt.steps)
 
 
 def _plan_table(units: Sequence[Unit]) -> pa.Table:
@@ -328,5 +265,6 @@ STAGE = Stage(
     run=run,
     writes="examples",
     reads=("chunk", "assign"),
+    version=2,
     identity=identify,
 )

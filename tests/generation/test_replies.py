@@ -79,6 +79,7 @@ OFF_SCHEMA = {
     f"Here: {json.dumps(FIELDS)}": "not JSON",
     f"{json.dumps(FIELDS)}{json.dumps(FIELDS)}": "not JSON: Extra data",
     "[" * 100_000: "not usable: RecursionError",
+    '{"question": ' + "7" * 5000 + "}": "not usable: ValueError",
     '{"question": "Who? \\ud83d", "answer": "a", "quote": "q"}': "not usable: Unicode",
 }
 

@@ -111,3 +111,21 @@ def test_an_undefined_name_is_told_with_the_file(tmp_path: Path) -> None:
         PromptError, match=r"ask\.md: 'documnt' is undefined; at hand are: .*document"
     ):
         make_request(unit, "chat", 0, {}, fence)
+
+
+OPTIONAL = """reply:
+  type: object
+  properties: {question: {type: string}, date: {type: string}}
+  required: [question]
+"""
+
+
+def test_a_schema_with_optional_fields_is_described_whole(tmp_path: Path) -> None:
+    text = QA.replace("reply: {question: str, answer: str, quote: str}\n", OPTIONAL)
+    head, tail = text.split("completion:\n", 1)
+    text = head + "---\n" + tail.split("---\n", 1)[1].split("<!-- completion", 1)[0]
+    (unit,) = units_of(make_prompt(tmp_path, text), samples=1)
+    user = make_request(unit, "chat", 0, {}, fence).messages[-1]["content"]
+    said = json.loads(user.split("JSON Schema: ")[1])
+    assert said["required"] == ["question"]
+    assert said == unit.prompt.schema

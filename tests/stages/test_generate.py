@@ -123,16 +123,26 @@ def sticky(kinds: list[str | None], first: int = 4) -> Callable[[int, dict[str, 
     return plan
 
 
+def is_repair(body: dict[str, Any]) -> bool:
+    return any(message["role"] == "assistant" for message in body["messages"])
+
+
 def test_every_fault_is_counted_and_none_becomes_a_row(tmp_path: Path) -> None:
     room = Room(tmp_path, chunks=4)
     kinds = list(FATES)
+    stick = sticky(kinds)
+
+    def plan(number: int, body: dict[str, Any]) -> str | None:
+        return "prose" if is_repair(body) else stick(number, body)
+
     requests = 4 + 2 * len(kinds)
     per_chunk = -(-requests // 4)
-    with TeacherServer(sticky(kinds), retry_after="0") as server:
+    with TeacherServer(plan, retry_after="0") as server:
         result, output = room.run(
             server, per_chunk=per_chunk, concurrency=4, timeout_seconds=0.4, max_retries=1
         )
-        met = Counter(FATES[seen.fault] for seen in {s.sha256: s for s in server.seen}.values())
+        asked = {seen.sha256: seen for seen in server.seen if not is_repair(seen.body)}
+        met = Counter(FATES[seen.fault] for seen in asked.values())
     account = result.account
     assert account.balances
     assert account.total == sum(met.values()) == 4 * per_chunk
@@ -158,7 +168,9 @@ def test_every_fault_is_counted_and_none_becomes_a_row(tmp_path: Path) -> None:
     assert all(row["evidence"] and not row["messages"] for row in dropped)
     lost = output.read("failed").to_pylist()
     assert Counter(row["reason"].removeprefix("failed_") for row in lost) == account.failed
-    assert all(len(row["ledger_keys"]) == 1 for row in [*rows, *dropped, *lost])
+    assert result.figures["repair_failed"] == met["off_schema"] > 0
+    for row in [*rows, *dropped, *lost]:
+        assert len(row["ledger_keys"]) == (2 if row["reason"] == "off_schema" else 1)
     assert any("run again with --from generate" in note for note in result.notes)
 
 

@@ -126,8 +126,13 @@ def write_scores(run: RunFolder, verdict: str = "gained", sentence: str = SENTEN
 
 
 def _faults(number: int, body: dict[str, Any]) -> str | None:
-    """Cut off two replies and let a third be prose, so that generate has something to drop."""
-    text = body["messages"][-1]["content"]
+    """Cut off two replies and let a third be prose, so that generate has something to drop.
+
+    A fourth is prose too, but not when it is asked for once more.
+    """
+    text = body["messages"][1]["content"]
+    if "question number 4 " in text and "market" in text and len(body["messages"]) == 2:
+        return "prose"
     if "question number 2 " in text and "The Gull Ferry" in text:
         return "cut_off"
     return "prose" if "question number 3 " in text and "market" in text else None

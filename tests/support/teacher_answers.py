@@ -37,7 +37,8 @@ class Speaker:
     def chat(self) -> str:
         """Return the content for a chat."""
         messages = self._body["messages"]
-        user = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
+        # The passage is in the first; a later one objects to a reply.
+        user = next((m["content"] for m in messages if m["role"] == "user"), "")
         self._passage = passage_of(user)
         self._title = _title_of(user)
         schema = _schema_of(self._body)

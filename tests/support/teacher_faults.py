@@ -132,6 +132,7 @@ COMPLETIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "no_finish": lambda c: _with_choice(c, finish_reason=""),
     "wrong_schema": lambda c: _with_message(c, content='{"colour": "blue"}'),
     "prose": lambda c: _with_message(c, content="Sure! Here is what you asked for."),
+    "address": lambda c: _with_message(c, content="Write to maud.tarrant@skerry-light.example."),
     "surrogate": lambda c: _with_message(c, content="a lone \ud800 surrogate"),
 }
 

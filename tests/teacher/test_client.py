@@ -36,6 +36,7 @@ FINAL = {
     "no_finish": "ok",
     "wrong_schema": "ok",
     "prose": "ok",
+    "address": "ok",
     "surrogate": "ok",
     "echo_key": "ok",
 }
