@@ -38,6 +38,7 @@ _PROBE = Request(
     schema=_PROBE_SCHEMA,
     max_tokens=400,
 )
+_PROBE_LONGER_TOKENS = 4000
 _SPEED_TEXT = "Count from one to forty in words: one, two, three,"
 
 
@@ -226,13 +227,19 @@ def _find_schema_support(teacher: Teacher, config: TeacherConfig, ledger: Ledger
 
 def _probe_schema(teacher: Teacher) -> bool:
     try:
-        completion = teacher.exchange(_PROBE, with_schema=True)
+        reading = classify(teacher.exchange(_PROBE, with_schema=True))
+        if reading.status == "cut_off":
+            # A model that thinks first says nothing of the schema in so few tokens.
+            longer = replace(_PROBE, max_tokens=_PROBE_LONGER_TOKENS)
+            reading = classify(teacher.exchange(longer, with_schema=True))
     except Fault as fault:
-        if fault.kind in ("http_400", "http_422", "http_501"):
-            return False
-        raise
+        if fault.kind not in ("http_400", "http_422", "http_501"):
+            raise
+        # What is refused without the schema too says nothing of schemas, and is no use to anyone.
+        teacher.exchange(_PROBE)
+        return False
     try:
-        reply = json.loads(classify(completion).text)
+        reply = json.loads(reading.text)
     except ValueError:
         return False
     return isinstance(reply, dict) and reply in ({"mood": "glad"}, {"mood": "calm"})

@@ -9,18 +9,22 @@ from tests.teacher.quick import FAST, KEY, chat, config_for
 
 
 @pytest.mark.parametrize(
-    ("fault", "understood", "supported"),
+    ("fault", "understood", "supported", "requests"),
     [
-        (None, True, True),
-        (None, False, False),
-        ("prose", True, False),
-        ("empty", True, False),
-        ("wrong_schema", True, False),
-        ("500", True, True),
+        (None, True, True, 1),
+        # Asked again without the schema, which tells that it was the schema.
+        (None, False, False, 2),
+        ("400", True, False, 2),
+        ("prose", True, False, 1),
+        ("empty", True, False, 1),
+        ("wrong_schema", True, False, 1),
+        ("500", True, True, 2),
+        # A model that thinks gets more tokens before anything is held against it.
+        ("cut_off", True, True, 2),
     ],
 )
 def test_schema_support_is_probed_once(
-    tmp_path: Path, fault: str | None, understood: bool, supported: bool
+    tmp_path: Path, fault: str | None, understood: bool, supported: bool, requests: int
 ) -> None:
     with TeacherServer([fault], json_schema=understood) as server:
         config = config_for(server.base_url, json_schema="auto")
@@ -28,12 +32,25 @@ def test_schema_support_is_probed_once(
             with open_teacher(config, tmp_path / "l", FAST) as teacher:
                 assert teacher.supports_schema is supported
                 assert (teacher.counts.failed, dict(teacher.counts.faults)) == (0, {})
-        assert len(server.seen) == (2 if fault == "500" else 1)
+        assert len(server.seen) == requests
         with open_teacher(config_for(server.base_url, json_schema="no"), tmp_path / "l") as teacher:
             assert not teacher.supports_schema
         completion = config_for(server.base_url, json_schema="auto", form="completion")
         with open_teacher(completion, tmp_path / "other") as teacher:
             assert (teacher.form, teacher.supports_schema) == ("completion", False)
+
+
+def test_what_fails_without_a_schema_too_says_nothing_of_schemas(tmp_path: Path) -> None:
+    with TeacherServer(lambda number, body: "400") as server:
+        config = config_for(server.base_url, json_schema="auto")
+        with (
+            pytest.raises(TeacherError, match="something in this request is wrong"),
+            open_teacher(config, tmp_path / "l", FAST),
+        ):
+            pass
+        server.faults = None
+        with open_teacher(config, tmp_path / "l", FAST) as teacher:
+            assert teacher.supports_schema
 
 
 def test_opening_tells_of_an_endpoint_that_is_down(tmp_path: Path) -> None:

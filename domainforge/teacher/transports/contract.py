@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.request import Answer, Request
+from domainforge.teacher.transports.schema import response_format
 
 
 class Transport(Protocol):
@@ -51,6 +52,5 @@ def request_body(request: Request, endpoint: Endpoint, with_schema: bool) -> dic
         return body
     body["messages"] = list(request.messages)
     if request.schema is not None and with_schema:
-        schema = {"name": "reply", "schema": request.schema, "strict": True}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        body["response_format"] = response_format(request.schema)
     return body
