@@ -33,6 +33,9 @@ GROUPS = (
     ("prompts", "show"),
     ("prompts", "check"),
     ("teacher", "check"),
+    ("ledger", "stats"),
+    ("ledger", "export"),
+    ("ledger", "prune"),
     ("setup", "embedded"),
 )
 HEAVY = (

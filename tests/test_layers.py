@@ -38,7 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # What commands call. The dashboard is drawn from events alone.
     ("*",),
     ("dashboard", "wizard"),
-    ("cli_checks",),
+    ("cli_checks", "cli_ledger"),
     ("cli",),
     ("__main__",),
 )

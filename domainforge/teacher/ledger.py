@@ -284,6 +284,12 @@ class Ledger:
                     file.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def connection(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection of its own for what takes long; others write meanwhile."""
+        with _explained(self.path), closing(_connect(self.path)) as file:
+            yield file
+
     def _one(self, query: str, *values: str) -> Any:
         with self._read_lock, _explained(self.path):
             row = self._reader.execute(query, values).fetchone()
@@ -379,6 +385,11 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        # No code: Python itself found a text that is no UTF-8, and would quote it.
+        damaged = not hasattr(error, "sqlite_errorcode") and "decode" in str(error)
+        if damaged:
+            advice = _ADVICE[sqlite3.SQLITE_CORRUPT]
+            raise StorageError(f"{path}: {advice} (a text that can't be read)") from error
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code not in _ADVICE:
             raise

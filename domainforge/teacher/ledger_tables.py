@@ -79,9 +79,12 @@ def prepare(file: sqlite3.Connection, name: str) -> None:
             f"{name}: written by a newer DomainForge (ledger version {version}, this one reads "
             f"up to {VERSION}); upgrade domainforge, or use another ledger file"
         )
-    if version == 0:
-        if file.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise StorageError(f"{name}: this file is no ledger; move it away and run again")
+    tables = {row[0] for row in file.execute("SELECT name FROM sqlite_master")}
+    is_new = version == 0 and not tables
+    is_ours = version > 0 and {"completions", "meta"} <= tables
+    if not is_new and not is_ours:
+        raise StorageError(f"{name}: this file is no ledger; move it away and run again")
+    if is_new:
         _execute_all(file, TABLES)
         file.execute("INSERT INTO meta VALUES ('secret', ?)", (secrets.token_hex(32),))
     else:

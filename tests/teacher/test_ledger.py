@@ -3,6 +3,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from domainforge.errors import StorageError
 from domainforge.teacher.ledger import Completed, Faulted, Ledger, Started
+from tests.support.ledgers import make_ledger, make_version_1
 
 RESPONSE = {"choices": [{"text": "Osk, \u00e9t\u00e9, \u4e2d, \U0001f600, \u0000"}]}
 
@@ -198,25 +200,29 @@ with Ledger(Path(sys.argv[1])) as ledger:
         assert ledger.interrupted() == 0
 
 
-def test_a_read_only_ledger_is_reported() -> None:
+@pytest.mark.parametrize("make", [make_ledger, make_version_1])
+@pytest.mark.parametrize("folder_mode", [0o555, 0o777])
+def test_a_read_only_ledger_is_reported(make: Callable[[Path], None], folder_mode: int) -> None:
     code = """
 import os, sys
 from pathlib import Path
 from domainforge.errors import StorageError
-from domainforge.teacher.ledger import Ledger
+from domainforge.teacher.ledger import Ledger, Started
 if os.geteuid() == 0:
     os.setuid(65534)
 try:
-    Ledger(Path(sys.argv[1]))
+    Ledger(Path(sys.argv[1])).write([Started("a", "m")])
 except StorageError as error:
     print(error)
 """
     # Not below tmp_path, which only its owner may enter.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        Ledger(folder / "l").close()
+        make(folder / "l")
+        before = (folder / "l").read_bytes()
         (folder / "l").chmod(0o444)
-        folder.chmod(0o555)
+        folder.chmod(folder_mode)
         done = run(code, folder / "l")
         folder.chmod(0o755)
-    assert "can't be written" in done.stdout, done
+        assert (folder / "l").read_bytes() == before
+    assert "can't be written; check its permissions" in done.stdout, done
