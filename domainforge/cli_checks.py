@@ -114,7 +114,7 @@ def teacher_check(
     else:
         config = make_teacher({"embedded": True})
     report = check_teacher(config, Path.cwd() / "ledger.sqlite")
-    price = find_price(config.base_url, config.model, config.price).describe()
+    price = find_price(config.address, config.model, config.price).describe()
     if as_json:
         write_json(asdict(report) | {"price": price})
     else:

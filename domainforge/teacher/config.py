@@ -9,26 +9,29 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 from domainforge.stage import Settings, transport_field
 from domainforge.teacher.privacy import PrivacyConfig
 from domainforge.teacher.serve.arguments import check_arguments, check_server_name
+from domainforge.teacher.transports.langchain_terms import check_langchain
 
 EMBEDDED_SLOTS = 4
 """Requests that llama.cpp's server answers side by side; more gains nothing on a CPU."""
 
-Kind = Literal["embedded", "endpoint", "llamacpp", "vllm"]
+Kind = Literal["embedded", "endpoint", "langchain", "llamacpp", "vllm"]
 _KINDS: dict[Kind, str] = {
     "embedded": "the embedded teacher",
     "endpoint": "an endpoint",
+    "langchain": "`transport: langchain`",
     "llamacpp": "`serve: llamacpp`",
     "vllm": "`serve: vllm`",
 }
+_RUNNING: tuple[Kind, ...] = ("endpoint", "langchain")
 # Keys that only some teachers take.
 _TAKEN_BY: dict[str, tuple[Kind, ...]] = {
-    "base_url": ("endpoint",),
-    "model": ("endpoint", "vllm"),
-    "api_key_env": ("endpoint",),
-    "same_as": ("endpoint",),
-    "endpoints": ("endpoint",),
-    "requests_per_minute": ("endpoint",),
-    "tokens_per_minute": ("endpoint",),
+    "base_url": _RUNNING,
+    "model": (*_RUNNING, "vllm"),
+    "api_key_env": _RUNNING,
+    "same_as": _RUNNING,
+    "endpoints": _RUNNING,
+    "requests_per_minute": _RUNNING,
+    "tokens_per_minute": _RUNNING,
     "serve": ("llamacpp", "vllm"),
     "gguf": ("llamacpp",),
     "context_tokens": ("llamacpp",),
@@ -40,6 +43,7 @@ _TAKEN_BY: dict[str, tuple[Kind, ...]] = {
 _NEEDED: dict[Kind, tuple[str, ...]] = {
     "embedded": (),
     "endpoint": ("base_url", "model"),
+    "langchain": ("model",),
     "llamacpp": ("gguf",),
     "vllm": ("model",),
 }
@@ -302,11 +306,13 @@ class TeacherConfig(Settings):
                 "out to ask at once"
             )
         addresses = {entry.base_url or self.base_url for entry in self.endpoints} | {self.base_url}
-        if kind == "endpoint" and len(addresses) > 1 and not self.same_as:
+        if kind in _RUNNING and len(addresses) > 1 and not self.same_as:
             faults.append(
                 "`endpoints` at other addresses need `same_as`: a name of your choice that says "
                 "that they all serve the same model, since the ledger keeps replies under it"
             )
+        if self.transport == "langchain":
+            faults += check_langchain(kind, self.model, self.form)
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -314,7 +320,14 @@ class TeacherConfig(Settings):
     @property
     def kind(self) -> Kind:
         """Who answers: an endpoint that runs already, or which server of ours."""
-        return "embedded" if self.embedded else self.serve or "endpoint"
+        running: Kind = "langchain" if self.transport == "langchain" else "endpoint"
+        return "embedded" if self.embedded else self.serve or running
+
+    @property
+    def address(self) -> str | None:
+        """Where the endpoint is, or which provider LangChain asks; None for a server of ours."""
+        named = f"langchain:{self.model}" if self.kind == "langchain" else None
+        return self.base_url or named
 
     @property
     def is_llamacpp(self) -> bool:
@@ -378,5 +391,7 @@ def endpoint_identity(base_url: str, model: str, same_as: str | None = None) -> 
     if same_as:
         return f"{same_as}|{model}"
     parts = urlsplit(base_url)
+    if parts.scheme == "langchain":
+        return base_url
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{parts.hostname}:{port}{parts.path.rstrip('/')}|{model}"

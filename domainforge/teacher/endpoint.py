@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from domainforge.errors import ConfigError
 from domainforge.teacher.config import TeacherConfig
 
-_SHORTEST_SECRET = 8
+SHORTEST_SECRET = 8
+"""Shorter keys are placeholders, and taking them out would spoil replies."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Endpoint:
         Placeholders such as `EMPTY` are no secrets, and replacing them would spoil replies; hence
         the shortest length.
         """
-        if self.api_key and len(self.api_key) >= _SHORTEST_SECRET:
+        if self.api_key and len(self.api_key) >= SHORTEST_SECRET:
             return text.replace(self.api_key, "[key removed]")
         return text
 

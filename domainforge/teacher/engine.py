@@ -66,6 +66,8 @@ class Engine:
         caps = (config.budget.max_usd, config.budget.max_tokens, config.budget.max_hours)
         self._counts_money = any(caps) or not all(lane.price.free for lane in lanes)
         self._commit = GroupCommit(ledger, self._on_written, self._on_unwritten)
+        for lane in self.lanes:
+            lane.recall(ledger, self._commit.after, say)
         self._incoming: deque[Job] = deque()
         self._ready: deque[Job] = deque()
         self._noting = 0
@@ -129,7 +131,7 @@ class Engine:
         lane, attempt = self.lanes[0], 0
         while True:
             try:
-                return await lane.transport.send(request, with_schema=with_schema)
+                return await lane.send(request, with_schema=with_schema)
             except Fault as fault:
                 stop = await self._find_stop(fault, lane)
                 if stop is not None:
@@ -202,7 +204,7 @@ class Engine:
     async def _carry(self, job: Job, lane: Lane) -> None:
         """Send one job and deal with what comes; the slot is free when this ends."""
         try:
-            answer = await lane.transport.send(job.request, with_schema=job.with_schema)
+            answer = await lane.send(job.request, with_schema=job.with_schema)
         except Fault as fault:
             lane.come_back(self._loop.time(), job.worst_case.tokens, fault)
             await self._on_fault(job, lane, fault)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from domainforge.teacher.dialect import find_refused
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.pace import parse_retry_after
 from domainforge.teacher.request import Answer
@@ -28,13 +29,15 @@ class Fault(Exception):
     """A request that brought no completion. It is logged and never replayed.
 
     Attributes:
-        kind: `timeout`, `connection`, `broken_json`, `html`, `error_body` or `http_<status>`.
+        kind: `timeout`, `connection`, `http_<status>`, `broken_json`, `html`, `stream`,
+            `error_body`, `too_large`, `bad_encoding`, `unreadable` or `unsupported`.
         detail: What the endpoint said, shortened, without the key.
         passing: Whether asking again can help.
         retry_after: Seconds that the endpoint asks to wait, if it does.
         stop: What to tell the user when no further request can succeed, else None.
         unknown_model: The endpoint doesn't know the model, or the address is wrong.
         may_be_billed: It was sent, and nothing says that it wasn't answered and billed.
+        refused: The parameter that the endpoint doesn't take, where that is what it says.
         headers: Of the reply, where there was one.
     """
 
@@ -48,6 +51,7 @@ class Fault(Exception):
         stop: str | None = None,
         unknown_model: bool = False,
         may_be_billed: bool = False,
+        refused: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """Describe the fault."""
@@ -59,6 +63,7 @@ class Fault(Exception):
         self.stop = stop
         self.unknown_model = unknown_model
         self.may_be_billed = may_be_billed
+        self.refused = refused
         self.headers = headers or {}
 
     @property
@@ -88,7 +93,10 @@ def read_error(status: int, body: bytes, headers: Mapping[str, str], endpoint: E
         advice = _model_advice(status, text, endpoint)
         return Fault(kind, text, passing=False, stop=advice, unknown_model=True)
     passing = status in _PASSING or status >= 500
-    return Fault(kind, text, passing=passing, retry_after=retry_after, headers=headers)
+    refused = find_refused(parsed, text) if status in (400, 422) else None
+    return Fault(
+        kind, text, passing=passing, retry_after=retry_after, refused=refused, headers=headers
+    )
 
 
 def _scrubbed(body: bytes, endpoint: Endpoint) -> bytes:
@@ -100,12 +108,19 @@ def read_success(body: bytes, headers: Mapping[str, str], endpoint: Endpoint) ->
     """Return the completion in a body that came with status 200.
 
     Raises:
-        Fault: The body is HTML, no JSON object, or an error. Whoever sent it may bill for it.
+        Fault: The body is HTML, a stream, no JSON object, or an error. Whoever sent it may bill
+            for it.
     """
     start = body[:200].lstrip()
-    is_html = "html" in headers.get("content-type", "") and not start.startswith(b"{")
-    if start.startswith(b"<") or is_html:
+    content_type = headers.get("content-type", "")
+    is_json = start.startswith(b"{")
+    if start.startswith(b"<") or ("html" in content_type and not is_json):
         raise Fault("html", shorten(_scrubbed(body, endpoint)), may_be_billed=True)
+    is_stream = "event-stream" in content_type and not is_json
+    if is_stream or start.startswith((b"data:", b"event:")):
+        detail = shorten(_scrubbed(body, endpoint))
+        text = f"a stream of events, which nobody asked for: {detail}"
+        raise Fault("stream", text, passing=False, may_be_billed=True)
     parsed = _parse(body)
     if not isinstance(parsed, dict):
         detail = shorten(_scrubbed(body, endpoint)) or "empty body"
@@ -119,6 +134,12 @@ def read_success(body: bytes, headers: Mapping[str, str], endpoint: Endpoint) ->
             "error_body", text, passing=not exhausted, stop=stop, may_be_billed=not exhausted
         )
     return _answer(parsed, body, headers, endpoint)
+
+
+def too_large(most_bytes: int) -> Fault:
+    """Return the fault of a reply that no completion can be."""
+    text = f"a reply of over {most_bytes:,} bytes"
+    return Fault("too_large", text, passing=False, may_be_billed=True)
 
 
 def _looks_like_completion(parsed: dict[str, Any]) -> bool:

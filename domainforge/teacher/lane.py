@@ -1,20 +1,27 @@
 """One endpoint at work: its transport, how much it takes, what it costs, and how it fares."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
+from domainforge.errors import StorageError
 from domainforge.teacher.allowance import Allowance
 from domainforge.teacher.concurrency import Limiter
 from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.dialect import SCHEMA, USUAL, Dialect, read_dialect
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.fault import Fault
+from domainforge.teacher.ledger import Ledger
 from domainforge.teacher.prices import Price
-from domainforge.teacher.request import Answer, Usage
+from domainforge.teacher.request import Answer, Request, Usage
 from domainforge.teacher.transports.choice import open_transport
-from domainforge.teacher.transports.contract import Transport
+from domainforge.teacher.transports.contract import Transport, request_body
 
 _TROUBLE_FAULTS = 3
 _REST_SECONDS = 0.5
+_DIALECT = "dialect"
 _LESSON_SECONDS = 0.02
 
 
@@ -33,6 +40,7 @@ class Lane:
         closed: Why it takes no more requests; None while it does.
         may_rest: Others can do its work while it has trouble. Else a dead endpoint, quick to
             fail, would draw all requests to itself.
+        dialect: How the endpoint wants to be asked.
     """
 
     def __init__(
@@ -47,12 +55,73 @@ class Lane:
         self.failures_in_row = 0
         self.closed: str | None = None
         self.may_rest = False
+        self.dialect = USUAL
+        self._insists_on_schema = config.json_schema == "yes"
+        self._keep: Callable[[Dialect], None] | None = None
         self._tokens_in_flight = 0
         self._faults_in_row = 0
         self._rest_until = 0.0
         self._next_lesson = 0.0
         self._limiter = Limiter(config.slots)
         self._allowance = Allowance(config.requests_per_minute, config.tokens_per_minute)
+
+    def recall(
+        self,
+        ledger: Ledger,
+        later: Callable[[Callable[[], object]], None],
+        say: Callable[[str], None],
+    ) -> None:
+        """Begin with the dialect that the ledger knows, and let it know what is learnt.
+
+        Args:
+            ledger: Where it is remembered.
+            later: Calls a function in the thread that writes there.
+            say: Takes a sentence for the user.
+        """
+        name = f"{self.endpoint.base_url}|{self.endpoint.model}"
+        self.dialect = read_dialect(ledger.capability(name, _DIALECT))
+        if self._insists_on_schema:
+            # The way back for an endpoint that has learnt it since.
+            self.dialect = replace(self.dialect, left_out=self.dialect.left_out - {SCHEMA})
+
+        def keep(dialect: Dialect) -> None:
+            what = f"asks {self.endpoint.model} {dialect.describe()} from here on"
+            say(f"{self.endpoint.base_url} refuses some settings; DomainForge {what}")
+            later(partial(_remember, ledger, name, dialect))
+
+        self._keep = keep
+
+    async def send(self, request: Request, *, with_schema: bool) -> Answer:
+        """Send a request; where a parameter is refused, at once again in another way.
+
+        The other way is kept when it brings a completion, so that a complaint which was
+        misunderstood changes nothing for other requests.
+
+        Raises:
+            Fault: No completion came.
+        """
+        dialect = self.dialect
+        while True:
+            try:
+                answer = await self.transport.send(
+                    request, with_schema=with_schema, dialect=dialect
+                )
+            except Fault as fault:
+                other = dialect.without(fault.refused)
+                sent = request_body(request, self.endpoint, with_schema, dialect)
+                if other is None or fault.refused not in sent:
+                    raise
+                dialect = other
+            else:
+                self._learn(dialect)
+                return answer
+
+    def _learn(self, dialect: Dialect) -> None:
+        known = self.dialect.joined(dialect)
+        if known != self.dialect:
+            self.dialect = known
+            if self._keep is not None:
+                self._keep(known)
 
     @property
     def limit(self) -> int:
@@ -103,3 +172,9 @@ class Lane:
             # Each says all that the one before said; reading it costs a tenth of the request.
             self._next_lesson = now + _LESSON_SECONDS
             self._allowance.learn(now, headers, self.in_flight, self._tokens_in_flight)
+
+
+def _remember(ledger: Ledger, name: str, dialect: Dialect) -> None:
+    # A ledger that can't be written stops the run at its next reply; this can be learnt again.
+    with suppress(StorageError):
+        ledger.set_capability(name, _DIALECT, dialect.to_json())

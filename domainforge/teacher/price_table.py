@@ -14,18 +14,39 @@ from domainforge.teacher.prices import NANO, Price, Rates, dearest, token_rate
 
 _KEYS = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "output_mtok")
 _BATCH = {"processing": "batch"}
+# LangChain's names of providers that charge the same everywhere, and the table's.
+_PROVIDERS = {
+    "anthropic": "anthropic",
+    "cohere": "cohere",
+    "deepseek": "deepseek",
+    "google_genai": "google",
+    "groq": "groq",
+    "mistralai": "mistral",
+    "openai": "openai",
+    "xai": "x-ai",
+}
 
 
 def listed_price(base_url: str, model: str) -> Price | None:
-    """Return the listed price of a model at a provider's address, or None."""
+    """Return the listed price of a model at a provider's address, or None.
+
+    Args:
+        base_url: The address, or `langchain:PROVIDER:MODEL`.
+        model: Name of the model; the address may have it too.
+    """
     import genai_prices
 
     usage = genai_prices.Usage(input_tokens=1, output_tokens=1)
+    is_named = base_url.startswith("langchain:")
     try:
-        found = genai_prices.calc_price(usage, model, provider_api_url=base_url)
+        if is_named:
+            provider, _, model = base_url.removeprefix("langchain:").partition(":")
+            found = genai_prices.calc_price(usage, model, provider_id=_PROVIDERS[provider])
+        else:
+            found = genai_prices.calc_price(usage, model, provider_api_url=base_url)
     except (LookupError, ValueError):  # no such provider or model; one that has no tokens
         return None
-    if not _is_address_of(base_url, found.provider.api_pattern):
+    if not is_named and not _is_address_of(base_url, found.provider.api_pattern):
         return None
     standing = _standing_prices(found.model)
     if any(prices.input_mtok is None or prices.output_mtok is None for prices in standing):

@@ -140,10 +140,10 @@ def teacher_price(config: TeacherConfig) -> Price:
     Raises:
         ConfigError: There is a cap in dollars, and the price is unknown.
     """
-    price = find_price(config.base_url, config.model, config.price)
+    price = find_price(config.address, config.model, config.price)
     if config.budget.max_usd is not None and not price.known:
         raise ConfigError(
-            f"teacher.budget.max_usd: the price of {config.model} at {config.base_url} isn't "
+            f"teacher.budget.max_usd: the price of {config.model} at {config.address} isn't "
             "known, so a cap in dollars can't be held; write teacher.price with "
             "input_usd_per_million and output_usd_per_million, as the provider's price page has "
             "them, or cap with teacher.budget.max_tokens instead"
@@ -155,7 +155,8 @@ def find_price(base_url: str | None, model: str | None, given: PriceConfig | Non
     """Find what a model costs: as the pipeline file says, else nothing here, else as listed.
 
     Args:
-        base_url: Address of the endpoint; None for a server that we start.
+        base_url: Address of the endpoint, or `langchain:PROVIDER:MODEL`; None for a server that
+            we start.
         model: Name of the model there.
         given: The price in the pipeline file.
     """

@@ -11,6 +11,8 @@ ReplyStatus = Literal[
     "ok", "cut_off", "refused", "filtered", "empty", "malformed", "failed", "withheld"
 ]
 
+_REASONING = ("reasoning_content", "reasoning")
+_REASONING_PARTS = frozenset({"thinking", "redacted_thinking", "reasoning", "reasoning_content"})
 _USUAL_ENDS = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
 
 
@@ -151,10 +153,17 @@ def classify(completion: dict[str, Any]) -> Reading:
 
 
 def usage_of(completion: dict[str, Any]) -> Usage:
-    """Read the billed tokens; a missing or nonsensical number counts as 0."""
+    """Read the billed tokens; a missing or nonsensical number counts as 0.
+
+    Some providers (xAI) bill tokens of the reasoning that they leave out of `completion_tokens`:
+    what the total has beside the prompt counts, where it is more.
+    """
     usage = completion.get("usage")
     numbers = usage if isinstance(usage, dict) else {}
-    return Usage(_count(numbers.get("prompt_tokens")), _count(numbers.get("completion_tokens")))
+    prompt = _count(numbers.get("prompt_tokens"))
+    said = _count(numbers.get("completion_tokens"))
+    beside = _count(numbers.get("total_tokens")) - prompt if prompt else 0
+    return Usage(prompt, max(said, beside))
 
 
 def cached_tokens_of(completion: dict[str, Any]) -> int:
@@ -177,12 +186,13 @@ def _read_message(message: dict[str, Any], finish: str | None) -> Reading:
     refusal = message.get("refusal") or _refusal_part(content)
     if refusal:
         return Reading("refused", "", finish, str(refusal))
-    if not content and (message.get("tool_calls") or message.get("function_call")):
+    calls = message.get("tool_calls") or message.get("function_call")
+    if calls and not _join_parts(content):
         return Reading("malformed", "", finish, "tool calls where text was due")
-    return _read_content(content, finish)
+    return _read_content(content, finish, reasons=any(message.get(name) for name in _REASONING))
 
 
-def _read_content(content: Any, finish: str | None) -> Reading:
+def _read_content(content: Any, finish: str | None, *, reasons: bool = False) -> Reading:
     text = _join_parts(content)
     if text is None:
         kind = type(content).__name__
@@ -190,7 +200,8 @@ def _read_content(content: Any, finish: str | None) -> Reading:
     if finish == "content_filter":
         return Reading("filtered", text, finish, "stopped by the endpoint's content filter")
     if finish == "length":
-        return Reading("cut_off", text, finish, "reached max_tokens")
+        where = " while it was still reasoning" if reasons and not text.strip() else ""
+        return Reading("cut_off", text, finish, f"reached max_tokens{where}")
     if not text.strip():
         return Reading("empty", "", finish, "no text")
     if finish in _USUAL_ENDS:
@@ -202,12 +213,28 @@ def _join_parts(content: Any) -> str | None:
     if content is None:
         return ""
     if isinstance(content, str):
-        return content
+        return _drop_reasoning(content)
     if not isinstance(content, list):
         return None
-    texts = [part.get("text") if isinstance(part, dict) else part for part in content]
+    said = [part for part in content if not _is_reasoning(part)]
+    texts = [part.get("text") if isinstance(part, dict) else part for part in said]
     usable = [text for text in texts if isinstance(text, str)]
-    return "".join(usable) if usable or not content else None
+    return "".join(usable) if usable or not said else None
+
+
+def _is_reasoning(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in _REASONING_PARTS
+
+
+def _drop_reasoning(text: str) -> str:
+    """Leave out a block of reasoning at the very beginning, where a server left it in the text.
+
+    Only one that is whole: anything else can't be told from an answer that speaks of such marks.
+    """
+    if not text.lstrip().startswith("<think>"):
+        return text
+    _, end, rest = text.partition("</think>")
+    return rest.lstrip() if end else text
 
 
 def _refusal_part(content: Any) -> Any:

@@ -76,14 +76,14 @@ def teacher_identity(config: TeacherConfig, project: Path = Path()) -> str:
     Raises:
         TeacherError: The model that we are to serve is not there.
     """
-    if config.base_url and config.model:
-        return endpoint_identity(config.base_url, config.model, config.same_as)
+    if config.address and config.model:
+        return endpoint_identity(config.address, config.model, config.same_as)
     return served_identity(config, project)
 
 
 def open_gate(config: TeacherConfig) -> Gate:
     """Return the gate that requests pass before they leave for this teacher."""
-    urls = [url for url in (config.base_url, *(e.base_url for e in config.endpoints)) if url]
+    urls = [url for url in (config.address, *(e.base_url for e in config.endpoints)) if url]
     leaves_machine = any(not Endpoint(url, "").is_loopback for url in urls)
     return Gate(config.privacy, leaves_machine=leaves_machine)
 
@@ -134,7 +134,7 @@ def open_teacher(
         try:
             teacher.supports_schema = _find_schema_support(teacher, config, ledger)
         except Fault as fault:
-            where = config.base_url or "the server that was started"
+            where = config.address or "the server that was started"
             raise TeacherError(_unusable(where, fault)) from fault
         yield teacher
 
@@ -198,9 +198,9 @@ def _connect_all(
 
 
 def _connect(config: TeacherConfig, servers: ExitStack, project: Path) -> Endpoint:
-    if config.base_url and config.model:
+    if config.address and config.model:
         key = read_api_key(config)
-        return Endpoint(config.base_url, config.model, key, config.api_key_env)
+        return Endpoint(config.address, config.model, key, config.api_key_env)
     server = servers.enter_context(supervise(served_launch(config, project), project))
     return Endpoint(
         server.base_url,
@@ -233,7 +233,7 @@ def _probe_schema(teacher: Teacher) -> bool:
             longer = replace(_PROBE, max_tokens=_PROBE_LONGER_TOKENS)
             reading = classify(teacher.exchange(longer, with_schema=True))
     except Fault as fault:
-        if fault.kind not in ("http_400", "http_422", "http_501"):
+        if fault.kind not in ("http_400", "http_422", "http_501", "unsupported"):
             raise
         # What is refused without the schema too says nothing of schemas, and is no use to anyone.
         teacher.exchange(_PROBE)

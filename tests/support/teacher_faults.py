@@ -1,12 +1,13 @@
 """How the test teacher misbehaves on cue: an odd answer, or something done to the wire."""
 
+import gzip
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
-Deed = Literal["send", "truncate", "drop", "hang"]
+Deed = Literal["send", "truncate", "cut_chunks", "cut_unframed", "drop", "hang"]
 Plan = (
     Callable[[int, dict[str, Any]], str | None] | Sequence[str | None] | Mapping[str, float] | None
 )
@@ -46,7 +47,7 @@ def fault_answer(kind: str, completion: dict[str, Any], key: str, retry_after: s
     """Return the answer for a kind of fault.
 
     Args:
-        kind: A key of `ERRORS`, `COMPLETIONS` or `BODIES`, or a deed.
+        kind: A key of `ERRORS`, `COMPLETIONS`, `BODIES`, `PACKED` or `DEEDS`.
         completion: What would have been said.
         key: The key that came with the request; every error echoes it.
         retry_after: The header's value for `429_retry_after`.
@@ -61,8 +62,37 @@ def fault_answer(kind: str, completion: dict[str, Any], key: str, retry_after: s
     if kind in BODIES:
         content_type, text = BODIES[kind]
         return Answer(body=text.replace("KEY", key).encode(), content_type=content_type)
-    deeds: dict[str, Deed] = {"timeout": "hang", "drop": "drop", "truncated": "truncate"}
-    return Answer(body=json.dumps(completion).encode(), deed=deeds[kind])
+    whole = json.dumps(completion).encode()
+    if kind in PACKED:
+        encoding, pack = PACKED[kind]
+        return Answer(body=pack(whole), headers={"Content-Encoding": encoding})
+    return Answer(body=whole, deed=DEEDS[kind])
+
+
+def refusal_of(name: str, instead: str) -> Answer:
+    """Return OpenAI's 400 for a parameter that a model doesn't take."""
+    text = f"Unsupported parameter: '{name}' is not supported with this model. {instead}".strip()
+    error = {
+        "message": text,
+        "type": "invalid_request_error",
+        "param": name,
+        "code": "unsupported_parameter",
+    }
+    return Answer(400, json.dumps({"error": error}).encode())
+
+
+DEEDS: dict[str, Deed] = {
+    "timeout": "hang",
+    "drop": "drop",
+    "truncated": "truncate",
+    "cut_chunks": "cut_chunks",
+    "cut_unframed": "cut_unframed",
+}
+
+PACKED: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "gzip": ("gzip", gzip.compress),
+    "bad_gzip": ("gzip", lambda body: body),
+}
 
 
 ERRORS: dict[str, tuple[int, str, str]] = {
@@ -84,7 +114,11 @@ ERRORS: dict[str, tuple[int, str, str]] = {
     ),
     "insufficient_quota": (429, "insufficient_quota", "You exceeded your current quota"),
     "500": (500, "server_error", "internal error"),
+    "502": (502, "bad_gateway", "bad gateway"),
     "503": (503, "overloaded", "overloaded"),
+    "504": (504, "gateway_timeout", "gateway timeout"),
+    "520": (520, "unknown", "web server returned an unknown error"),
+    "529": (529, "overloaded_error", "Overloaded"),
 }
 
 
@@ -127,9 +161,18 @@ COMPLETIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "parts": lambda c: _with_message(
         c, content=[{"type": "text", "text": "in "}, {"type": "text", "text": "parts"}]
     ),
+    "thinking_parts": lambda c: _with_message(
+        c, content=[{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "said"}]
+    ),
+    "reasoning": lambda c: _with_message(c, content="said", reasoning_content="thought"),
+    "think_block": lambda c: _with_message(c, content="<think>\nthought\n</think>\n\nsaid"),
+    "all_reasoning": lambda c: _with_choice(
+        _with_message(c, content=None, reasoning_content="thought"), finish_reason="length"
+    ),
     "no_usage": lambda c: {name: value for name, value in c.items() if name != "usage"},
     "odd_finish": lambda c: _with_choice(c, finish_reason="because"),
     "no_finish": lambda c: _with_choice(c, finish_reason=""),
+    "null_finish": lambda c: _with_choice(c, finish_reason=None),
     "wrong_schema": lambda c: _with_message(c, content='{"colour": "blue"}'),
     "prose": lambda c: _with_message(c, content="Sure! Here is what you asked for."),
     "address": lambda c: _with_message(c, content="Write to maud.tarrant@skerry-light.example."),
@@ -140,6 +183,18 @@ BODIES: dict[str, tuple[str, str]] = {
     "broken_json": ("application/json", '{"choices": [{"message": {"content": "KEY'),
     "empty_body": ("application/json", ""),
     "html": ("text/html", "<html><body>Bad gateway, KEY</body></html>"),
+    "html_as_json": ("application/json", "<html><body>Bad gateway</body></html>"),
+    "plain_text": ("text/plain", "upstream connect error"),
+    "json_as_text": (
+        "text/plain",
+        '{"choices": [{"message": {"role": "assistant", "content": "said"}}]}',
+    ),
+    "stream": (
+        "text/event-stream",
+        'data: {"choices": [{"delta": {"content": "sa"}}]}\n\ndata: [DONE]\n\n',
+    ),
+    "stream_cut": ("text/event-stream; charset=utf-8", 'data: {"choices": [{"delta": {"cont'),
+    "stream_comment": ("text/event-stream", ": processing\n\n"),
     "json_list": ("application/json", "[1, 2]"),
     "error_body": ("application/json", '{"error": {"message": "upstream failed, KEY"}}'),
     "quota_body": (
@@ -148,6 +203,6 @@ BODIES: dict[str, tuple[str, str]] = {
     ),
     "echo_key": (
         "application/json",
-        '{"choices": [{"message": {"content": "your key is KEY"}, "finish_reason": "stop"}]}',
+        '{"choices": [{"message": {"role": "assistant", "content": "your key is KEY"}}]}',
     ),
 }

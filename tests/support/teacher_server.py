@@ -9,12 +9,13 @@ import hashlib
 import json
 import socket
 import threading
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from tests.support.teacher_answers import Speaker
-from tests.support.teacher_faults import Answer, Plan, choose_fault, fault_answer
+from tests.support.teacher_faults import Answer, Plan, choose_fault, fault_answer, refusal_of
 
 
 class Seen(NamedTuple):
@@ -38,6 +39,8 @@ class TeacherServer:
         retry_after: Value of that header for `429_retry_after`.
         models: What the endpoint lists; another model gets a 404.
         json_schema: Whether `response_format` is understood; if not, it gets a 400.
+        refuses: Parameters that get a 400, in OpenAI's words, each with what to use instead.
+        extra: Answers for faults of the test's own.
         log: A file that gets a line per request: SHA-256 of the body, path, number, fault.
     """
 
@@ -50,6 +53,8 @@ class TeacherServer:
         retry_after: str = "0.05",
         models: tuple[str, ...] = ("local-teacher",),
         json_schema: bool = True,
+        refuses: Mapping[str, str] | None = None,
+        extra: Mapping[str, Answer] | None = None,
         seed: int = 0,
         port: int = 0,
         log: Path | None = None,
@@ -61,6 +66,8 @@ class TeacherServer:
         self.retry_after = retry_after
         self.models = models
         self.json_schema = json_schema
+        self.refuses = refuses or {}
+        self.extra = extra or {}
         self.seed = seed
         self.seen: list[Seen] = []
         self.most_at_once = 0
@@ -190,9 +197,14 @@ class _Handler(BaseHTTPRequestHandler):
             fault = "400_response_format"
         if seen.path not in ("/v1/chat/completions", "/v1/completions"):
             return Answer(404, b'{"detail": "Not Found"}')
+        refused = next((name for name in teacher.refuses if name in body), None)
+        if fault is None and refused is not None:
+            return refusal_of(refused, teacher.refuses[refused])
         completion = _complete(body, seen.number)
         if fault is None:
             return Answer(body=json.dumps(completion).encode())
+        if fault in teacher.extra:
+            return teacher.extra[fault]
         return fault_answer(fault, completion, key, teacher.retry_after)
 
     def _send(self, answer: Answer) -> None:
@@ -201,16 +213,20 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.deed in ("hang", "drop"):
             self.close_connection = True
             return
-        headers = {
-            "Content-Type": answer.content_type,
-            "Content-Length": str(len(answer.body)),
-            **answer.headers,
-        }
-        lines = [f"HTTP/1.1 {answer.status} X", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
         body = answer.body
-        if answer.deed == "truncate":
+        framing = {"Content-Length": str(len(body))}
+        if answer.deed == "cut_chunks":
+            framing = {"Transfer-Encoding": "chunked"}
+            half = body[: len(body) // 2]
+            body = b"%x\r\n%s\r\n" % (len(half), half)
+        elif answer.deed == "cut_unframed":
+            framing = {"Connection": "close"}
             body = body[: len(body) // 2]
-            self.close_connection = True
+        elif answer.deed == "truncate":
+            body = body[: len(body) // 2]
+        headers = {"Content-Type": answer.content_type, **framing, **answer.headers}
+        lines = [f"HTTP/1.1 {answer.status} X", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
+        self.close_connection |= answer.deed != "send"
         self.wfile.write("\r\n".join(lines).encode() + body)
 
 
@@ -222,8 +238,9 @@ def _complete(body: dict[str, Any], number: int) -> dict[str, Any]:
         text = text.split(stop, 1)[0]
     words = text.split(" ")
     finish = "stop"
-    if len(words) > body["max_tokens"]:
-        text, finish = " ".join(words[: body["max_tokens"]]), "length"
+    most = body["max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"]
+    if len(words) > most:
+        text, finish = " ".join(words[:most]), "length"
     said = {"message": {"role": "assistant", "content": text}} if is_chat else {"text": text}
     asked = sum(len(str(m["content"]).split()) for m in body.get("messages", ()))
     prompt_tokens = asked or len(str(body.get("prompt", "")).split())

@@ -19,7 +19,8 @@ QA_SCHEMA: dict[str, Any] = {
 
 def config_for(base_url: str, **settings: Any) -> TeacherConfig:
     """Return a config whose schema support needs no probe."""
-    defaults: dict[str, Any] = {"model": "local-teacher", "json_schema": "yes"}
+    provider = "openai:" if settings.get("transport") == "langchain" else ""
+    defaults: dict[str, Any] = {"model": f"{provider}local-teacher", "json_schema": "yes"}
     return TeacherConfig(**{"base_url": base_url, **defaults, **settings})
 
 

@@ -15,58 +15,10 @@ from domainforge.teacher.ledger import Ledger
 from domainforge.teacher.pace import Pace
 from domainforge.teacher.request import Request
 from domainforge.teacher.session import open_teacher
-from tests.support.teacher_faults import BODIES, COMPLETIONS, ERRORS
+from tests.support.teacher_faults import BODIES, COMPLETIONS, DEEDS, ERRORS, PACKED
 from tests.support.teacher_server import TeacherServer
+from tests.teacher.expected import FATAL, FINAL, LASTING, PASSING, PATIENCE
 from tests.teacher.quick import FAST, KEY, QA_SCHEMA, chat, config_for, first_time
-
-FINAL = {
-    "cut_off": "cut_off",
-    "refusal": "refused",
-    "filtered": "filtered",
-    "empty": "empty",
-    "null_content": "empty",
-    "no_message": "malformed",
-    "no_choices": "malformed",
-    "null_choices": "malformed",
-    "tool_calls": "malformed",
-    "number_content": "malformed",
-    "parts": "ok",
-    "no_usage": "ok",
-    "odd_finish": "ok",
-    "no_finish": "ok",
-    "wrong_schema": "ok",
-    "prose": "ok",
-    "address": "ok",
-    "surrogate": "ok",
-    "echo_key": "ok",
-}
-PASSING = {
-    "408": "http_408",
-    "409": "http_409",
-    "429": "http_429",
-    "429_retry_after": "http_429",
-    "429_rate_worded_as_quota": "http_429",
-    "500": "http_500",
-    "503": "http_503",
-    "timeout": "timeout",
-    "drop": "connection",
-    "truncated": "connection",
-    "broken_json": "broken_json",
-    "empty_body": "broken_json",
-    "json_list": "broken_json",
-    "html": "html",
-    "error_body": "error_body",
-}
-PATIENCE = {"timeout": 0.6}
-LASTING = {"400": "http_400", "400_context": "http_400", "400_response_format": "http_400"}
-FATAL = {
-    "401": "KEY_FOR_TESTS",
-    "403": "KEY_FOR_TESTS",
-    "402": "add credit",
-    "insufficient_quota": "add credit",
-    "quota_body": "add credit",
-    "404_model": r"'local-teacher'.*it lists: local-teacher",
-}
 
 
 @pytest.fixture
@@ -75,7 +27,7 @@ def ledger(tmp_path: Path) -> Path:
 
 
 def test_every_fault_of_the_server_is_expected_somewhere() -> None:
-    kinds = {*ERRORS, *COMPLETIONS, *BODIES, "timeout", "drop", "truncated"}
+    kinds = {*ERRORS, *COMPLETIONS, *BODIES, *PACKED, *DEEDS}
     assert kinds == FINAL.keys() | PASSING.keys() | LASTING.keys() | FATAL.keys()
 
 

@@ -65,6 +65,26 @@ def test_an_endpoint_without_a_key_is_told_how_to_name_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'data: {"choices": []}\n\n', "text/event-stream"),
+        (b": keep-alive\n\n", "text/event-stream; charset=utf-8"),
+        (b"", "text/event-stream"),
+        (b'event: message\ndata: {"cho', "application/json"),
+    ],
+)
+def test_streams_have_a_name_of_their_own(body: bytes, content_type: str) -> None:
+    with pytest.raises(Fault) as caught:
+        read_success(body, {"content-type": content_type}, ENDPOINT)
+    assert (caught.value.kind, caught.value.passing) == ("stream", False)
+
+
+def test_a_completion_that_calls_itself_a_stream_is_taken() -> None:
+    body = b'{"choices": []}'
+    assert read_success(body, {"content-type": "text/event-stream"}, ENDPOINT).completion
+
+
+@pytest.mark.parametrize(
     ("body", "kind"),
     [
         (b"", "broken_json"),

@@ -11,6 +11,10 @@ def open_transport(endpoint: Endpoint, config: TeacherConfig) -> Transport:
         from domainforge.teacher.transports.openai_sdk import OpenAITransport
 
         return OpenAITransport(endpoint, config.timeout_seconds)
+    if config.transport == "langchain":
+        from domainforge.teacher.transports.langchain_chat import LangChainTransport
+
+        return LangChainTransport(endpoint, config.timeout_seconds)
     from domainforge.teacher.transports.direct import DirectTransport
 
     return DirectTransport(endpoint, config.timeout_seconds)

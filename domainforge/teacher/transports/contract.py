@@ -2,20 +2,27 @@
 
 from typing import Any, Protocol
 
+from domainforge.teacher.dialect import USUAL, Dialect
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.request import Answer, Request
 from domainforge.teacher.transports.schema import response_format
+
+MAX_REPLY_BYTES = 64 * 2**20
+"""What no completion reaches; a reply that is larger is given up, and not held in memory."""
 
 
 class Transport(Protocol):
     """One endpoint, reached in one way. Retries belong to the engine."""
 
-    async def send(self, request: Request, *, with_schema: bool) -> Answer:
+    async def send(
+        self, request: Request, *, with_schema: bool, dialect: Dialect = USUAL
+    ) -> Answer:
         """Send one request and return what came.
 
         Args:
             request: What is asked.
             with_schema: Send the request's schema along, to be enforced.
+            dialect: How the endpoint wants to be asked.
 
         Raises:
             Fault: No completion came.
@@ -28,7 +35,9 @@ class Transport(Protocol):
         """Close the connections."""
 
 
-def request_body(request: Request, endpoint: Endpoint, with_schema: bool) -> dict[str, Any]:
+def request_body(
+    request: Request, endpoint: Endpoint, with_schema: bool, dialect: Dialect = USUAL
+) -> dict[str, Any]:
     """Return what is sent for a request.
 
     `max_tokens` always goes along: llama.cpp's default is no limit. The seed is the sample's
@@ -49,8 +58,8 @@ def request_body(request: Request, endpoint: Endpoint, with_schema: bool) -> dic
         # The contract has no schema for plain completions; llama.cpp takes one all the same.
         if request.schema is not None and endpoint.llamacpp:
             body["json_schema"] = request.schema
-        return body
+        return dialect.translate(body)
     body["messages"] = list(request.messages)
     if request.schema is not None and with_schema:
         body["response_format"] = response_format(request.schema)
-    return body
+    return dialect.translate(body)

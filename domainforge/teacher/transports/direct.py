@@ -3,12 +3,12 @@
 import asyncio
 from typing import Any
 
+from domainforge.teacher.dialect import USUAL, Dialect
 from domainforge.teacher.endpoint import Endpoint
-from domainforge.teacher.fault import Fault, read_error, read_success, shorten
+from domainforge.teacher.fault import Fault, read_error, read_success, shorten, too_large
 from domainforge.teacher.request import Answer, Request
-from domainforge.teacher.transports.contract import request_body
+from domainforge.teacher.transports.contract import MAX_REPLY_BYTES, request_body
 
-MAX_REPLY_BYTES = 64 * 2**20
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _MODELS_TIMEOUT_SECONDS = 10.0
 # Longer idle connections are what servers close under our hands.
@@ -21,7 +21,9 @@ class DirectTransport:
     Needs a running event loop. Answers are taken as they are: no redirects, no cookies.
     """
 
-    def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
+    def __init__(
+        self, endpoint: Endpoint, timeout_seconds: float, most_bytes: int = MAX_REPLY_BYTES
+    ) -> None:
         """Prepare a session; nothing is sent yet."""
         import aiohttp
         import orjson
@@ -29,6 +31,7 @@ class DirectTransport:
 
         self._endpoint = endpoint
         self._timeout_seconds = timeout_seconds
+        self._most_bytes = most_bytes
         self._dump = orjson.dumps
         self._chat = URL(f"{endpoint.base_url}/chat/completions", encoded=True)
         self._completions = URL(f"{endpoint.base_url}/completions", encoded=True)
@@ -51,7 +54,9 @@ class DirectTransport:
         """Close the connections."""
         await self._session.close()
 
-    async def send(self, request: Request, *, with_schema: bool) -> Answer:
+    async def send(
+        self, request: Request, *, with_schema: bool, dialect: Dialect = USUAL
+    ) -> Answer:
         """Send one request and return the raw completion.
 
         Raises:
@@ -59,14 +64,14 @@ class DirectTransport:
         """
         import aiohttp
 
-        body = self._dump(request_body(request, self._endpoint, with_schema))
+        body = self._dump(request_body(request, self._endpoint, with_schema, dialect))
         url = self._chat if request.prompt is None else self._completions
         try:
             async with (
                 asyncio.timeout(self._timeout_seconds),
                 self._session.post(url, data=body, allow_redirects=False) as response,
             ):
-                content = await _read(response)
+                content = await _read(response, self._most_bytes)
         except TimeoutError as error:
             detail = f"no whole reply within {self._timeout_seconds:g} s"
             # A connection that was never made carried nothing.
@@ -75,7 +80,7 @@ class DirectTransport:
         except (aiohttp.ClientError, OSError) as error:
             detail = f"{type(error).__name__}: {error}"
             raise Fault(
-                "connection",
+                "bad_encoding" if _is_undecodable(error) else "connection",
                 shorten(self._endpoint.scrub(detail).encode()),
                 may_be_billed=not isinstance(error, aiohttp.ClientConnectorError),
             ) from error
@@ -94,7 +99,7 @@ class DirectTransport:
                 asyncio.timeout(_MODELS_TIMEOUT_SECONDS),
                 self._session.get(f"{self._endpoint.base_url}/models") as response,
             ):
-                page = orjson.loads(await _read(response))
+                page = orjson.loads(await _read(response, self._most_bytes))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError, Fault):
             # Not every endpoint has such a list, and some answer with a page of HTML.
             return None
@@ -105,16 +110,25 @@ class DirectTransport:
         return tuple(name for name in names if isinstance(name, str))
 
 
-async def _read(response: Any) -> bytes:
-    """Read a body, however it is framed, up to what a completion can be."""
+async def _read(response: Any, most_bytes: int) -> bytes:
+    """Read a body, however it is framed and packed, up to what a completion can be."""
     length = response.content_length
-    if length is not None and length <= MAX_REPLY_BYTES:
+    is_packed = "content-encoding" in response.headers
+    if length is not None and length <= most_bytes and not is_packed:
         return bytes(await response.read())
     parts: list[bytes] = []
     total = 0
     async for part in response.content.iter_any():
         total += len(part)
-        if total > MAX_REPLY_BYTES:
-            raise Fault("too_large", f"over {MAX_REPLY_BYTES // 2**20} MiB", may_be_billed=True)
+        if total > most_bytes:
+            raise too_large(most_bytes)
         parts.append(part)
     return b"".join(parts)
+
+
+def _is_undecodable(error: BaseException | None) -> bool:
+    from aiohttp.http_exceptions import ContentEncodingError
+
+    while error is not None and not isinstance(error, ContentEncodingError):
+        error = error.__cause__
+    return error is not None

@@ -1,38 +1,37 @@
 """The `openai` package as a transport: any provider it can reach, proxies and all."""
 
 import asyncio
-import ssl
 from typing import Any
 
+from domainforge.teacher.dialect import USUAL, Dialect
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.fault import Fault, read_error, read_success, shorten
 from domainforge.teacher.request import Answer, Request
-from domainforge.teacher.transports.contract import request_body
+from domainforge.teacher.transports.contract import MAX_REPLY_BYTES, request_body
+from domainforge.teacher.transports.http_client import open_http_client
 
 _MODELS_TIMEOUT_SECONDS = 10.0
 _CONNECT_TIMEOUT_SECONDS = 10.0
+# llama.cpp takes the one, and the SDK's plain completions don't know the other.
+_UNKNOWN_TO_THE_SDK = ("json_schema", "max_completion_tokens")
 
 
 class OpenAITransport:
     """The `openai` client of one endpoint, with its retries off: they belong to the engine."""
 
-    def __init__(self, endpoint: Endpoint, timeout_seconds: float) -> None:
+    def __init__(
+        self, endpoint: Endpoint, timeout_seconds: float, most_bytes: int = MAX_REPLY_BYTES
+    ) -> None:
         """Prepare a client; nothing is sent yet."""
         import openai
 
         self._endpoint = endpoint
         self._timeout_seconds = timeout_seconds
-        http_client = None
-        if endpoint.is_loopback and endpoint.base_url.startswith("http:"):
-            # A proxy from the environment would swallow requests to this machine. An empty store
-            # of certificates trusts nobody, and spares the 60 ms that loading the usual one takes.
-            nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            http_client = openai.DefaultAsyncHttpxClient(trust_env=False, verify=nobody)
         self._client = openai.AsyncOpenAI(
             base_url=endpoint.base_url,
             api_key=endpoint.api_key or "none",
             max_retries=0,
-            http_client=http_client,
+            http_client=open_http_client(endpoint, most_bytes),
         )
         # The SDK takes these from the environment, and would send them to any endpoint.
         self._client.organization = self._client.project = None
@@ -41,7 +40,9 @@ class OpenAITransport:
         """Close the connections."""
         await self._client.close()
 
-    async def send(self, request: Request, *, with_schema: bool) -> Answer:
+    async def send(
+        self, request: Request, *, with_schema: bool, dialect: Dialect = USUAL
+    ) -> Answer:
         """Send one request and return the raw completion.
 
         The SDK's typed result is passed by: it hides broken bodies (an HTML page comes back as a
@@ -53,16 +54,15 @@ class OpenAITransport:
         import httpx2
         import openai
 
-        body = request_body(request, self._endpoint, with_schema)
-        known = {name: value for name, value in body.items() if name != "json_schema"}
-        extra = {"json_schema": body["json_schema"]} if "json_schema" in body else None
-        resource: Any = self._client.completions if "prompt" in body else self._client.chat
-        resource = resource if "prompt" in body else resource.completions
+        body = request_body(request, self._endpoint, with_schema, dialect)
+        extra = {name: body.pop(name) for name in _UNKNOWN_TO_THE_SDK if name in body}
+        is_chat = request.prompt is None
+        resource: Any = self._client.chat.completions if is_chat else self._client.completions
         try:
             # The SDK's timeout is per read; a server that drips bytes would never meet it.
             async with asyncio.timeout(self._timeout_seconds):
                 response = await resource.with_raw_response.create(
-                    **known, extra_body=extra, timeout=self._sdk_timeout()
+                    **body, extra_body=extra or None, timeout=self._sdk_timeout()
                 )
         except (TimeoutError, openai.APITimeoutError) as error:
             detail = f"no whole reply within {self._timeout_seconds:g} s"
@@ -71,7 +71,7 @@ class OpenAITransport:
             cause = error.__cause__ or error
             detail = f"{type(cause).__name__}: {cause}"
             raise Fault(
-                "connection",
+                "bad_encoding" if isinstance(cause, httpx2.DecodingError) else "connection",
                 shorten(self._endpoint.scrub(detail).encode()),
                 may_be_billed=not isinstance(cause, httpx2.ConnectError),
             ) from error
@@ -80,6 +80,10 @@ class OpenAITransport:
             raise read_error(
                 answer.status_code, answer.content, answer.headers, self._endpoint
             ) from None
+        if response.status_code != 200:
+            raise read_error(
+                response.status_code, response.content, response.headers, self._endpoint
+            )
         return read_success(response.content, response.headers, self._endpoint)
 
     async def list_models(self) -> tuple[str, ...] | None:
