@@ -202,7 +202,7 @@ class BatchServer:
                 errors.append(_line(key, None, error))
                 continue
             self.executed[key] += 1
-            status, body = self._ask(row["url"], row["body"])
+            status, body = self.ask(row["url"], row["body"])
             batch.done, batch.failed = batch.done + (status == 200), batch.failed + (status != 200)
             if number in fate.drop:
                 continue
@@ -214,7 +214,8 @@ class BatchServer:
         batch.output_file_id = self.add_file(b"\n".join(output) + b"\n") if output else None
         batch.error_file_id = self.add_file(b"\n".join(errors) + b"\n") if errors else None
 
-    def _ask(self, url: str, body: dict[str, Any]) -> tuple[int, Any]:
+    def ask(self, url: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """Have one request answered."""
         port = urlsplit(self.teacher.base_url).port
         connection = http.client.HTTPConnection("127.0.0.1", port)
         try:
@@ -273,6 +274,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._serve("upload", lambda: _upload(provider, self.headers, raw))
             case ["batches"]:
                 self._serve("create", lambda: _shown(provider.create(json.loads(raw))))
+            case ["chat", "completions"] | ["completions"]:
+                self._answer(*provider.ask(self.path, json.loads(raw)))
             case _:
                 self._answer(404, {"error": {"message": "Not Found"}})
 

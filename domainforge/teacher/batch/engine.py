@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 
-from domainforge.errors import BudgetError, DomainForgeError
+from domainforge.errors import BudgetError, DomainForgeError, TeacherError
 from domainforge.teacher.batch.journal import open_costs
 from domainforge.teacher.batch.runner import BatchDesk
 from domainforge.teacher.batch.terms import AHEAD_REQUESTS, BatchProgress, BatchTerms, Done
 from domainforge.teacher.budget import Budget
 from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.dialect import USUAL
 from domainforge.teacher.engine import Engine
+from domainforge.teacher.fault import Fault
 from domainforge.teacher.jobs import Call, Counts, Job, Outcome
 from domainforge.teacher.lane import Lane
 from domainforge.teacher.ledger import Ledger
@@ -62,11 +66,13 @@ class BatchEngine:
             account,
             terms,
             self._tell_progress,
+            lambda: lane.dialect,
         )
         # They may be billed whether anyone asks for them again or not.
         self._open = open_costs(ledger, identity, account)
         for cost in self._open.values():
             budget.owe(cost)
+        self._knows_dialect = lane.dialect != USUAL
         self._held: list[Job] = []
         self._gathered: dict[str, Job] = {}
         self._work: dict[asyncio.Task[None], Call] = {}
@@ -147,10 +153,21 @@ class BatchEngine:
         requests: list[tuple[str, Request]] = [(key, job.request) for key, job in jobs.items()]
         with_schema = next(iter(jobs.values())).with_schema
         self._counts.asked += len(jobs)
+        if not self._knows_dialect:
+            self._knows_dialect = True
+            await self._learn_dialect(requests[0][1])
         try:
             await self._desk.answer(requests, with_schema, lambda done: self._take(jobs, done))
         except DomainForgeError as error:
             call.fail(error)
+
+    async def _learn_dialect(self, like: Request) -> None:
+        """Ask one small thing at once: a batch that is refused for a setting is a day lost."""
+        hello = ({"role": "user", "content": "Say hello."},)
+        probe = replace(like, messages=hello, prompt=None, schema=None, max_tokens=16)
+        # It is only for what it teaches; what is really wrong, the batch's own calls will say.
+        with suppress(Fault, TeacherError):
+            await self.live.exchange(probe, with_schema=False)
 
     def _take(self, jobs: dict[str, Job], done: Done) -> None:
         job = jobs[done.key]

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from domainforge.teacher.batch.client import BatchClient
 from domainforge.teacher.batch.files import Measured, request_line, request_url, write_lines
 from domainforge.teacher.batch.journal import Claim, Handed, Journal
+from domainforge.teacher.dialect import Dialect
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.ledger import Ledger
 from domainforge.teacher.prices import Price
@@ -38,8 +39,10 @@ class HandOver:
         client: BatchClient,
         price: Price,
         account: str,
+        dialect: Callable[[], Dialect],
     ) -> None:
         """Use that journal and client; `price` is the batch API's."""
+        self._dialect = dialect
         self._endpoint = endpoint
         self._folder = ledger.path.parent
         self._journal = journal
@@ -92,4 +95,4 @@ class HandOver:
         return Handed(key, request_text(request), self._account, *self._price.worst_case(request))
 
     def _body(self, request: Request, with_schema: bool) -> dict[str, Any]:
-        return request_body(request, self._endpoint, with_schema)
+        return request_body(request, self._endpoint, with_schema, self._dialect())

@@ -17,6 +17,7 @@ from domainforge.teacher.batch.settle import Settled, Settler
 from domainforge.teacher.batch.terms import BatchProgress, BatchTerms, Done, Tell, TellProgress
 from domainforge.teacher.batch.view import Batch
 from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.dialect import USUAL, Dialect
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.fault import Fault
 from domainforge.teacher.ledger import Ledger
@@ -73,6 +74,7 @@ class BatchDesk:
         account: str = "",
         terms: BatchTerms | None = None,
         on_progress: TellProgress = lambda progress: None,
+        dialect: Callable[[], Dialect] = lambda: USUAL,
     ) -> None:
         """Prepare; nothing is sent yet.
 
@@ -86,6 +88,7 @@ class BatchDesk:
             account: Who pays.
             terms: Other sizes and waits than the usual ones.
             on_progress: Called in the event loop after each look at a batch.
+            dialect: Tells how the endpoint wants to be asked.
         """
         self._endpoint = endpoint
         self._config = config
@@ -95,7 +98,7 @@ class BatchDesk:
         self._journal = Journal(ledger, identity, endpoint.base_url)
         self._client = client = BatchClient(endpoint, config, pace, self._terms)
         journal, price = self._journal, price.for_batch()
-        self._hand_over = HandOver(endpoint, ledger, journal, client, price, account)
+        self._hand_over = HandOver(endpoint, ledger, journal, client, price, account, dialect)
         settler = Settler(endpoint, identity, ledger, journal, client, price.billed, self._terms)
         self._follower = Follower(
             endpoint, journal, client, settler, self._terms, config.stop_after_failures

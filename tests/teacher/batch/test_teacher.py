@@ -78,3 +78,14 @@ def test_batches_cost_their_share_and_keep_to_the_cap(tmp_path: Path) -> None:
         ):
             list(poor.ask(chat(number) for number in range(10, 100)))
         assert poor.budget.spent.nano_usd <= 2_000_000
+
+
+def test_a_setting_that_is_refused_is_learnt_before_a_batch_leaves(tmp_path: Path) -> None:
+    refuses = {"temperature": "", "max_tokens": "Use 'max_completion_tokens' instead."}
+    said: list[str] = []
+    with TeacherServer(refuses=refuses) as teacher, BatchServer(teacher) as server:
+        replies = ask(server, tmp_path / "l", 5, said)
+        assert Counter(reply.status for reply in replies) == {"ok": 5}
+        assert set(server.executed.values()) == {1}
+        assert all("max_completion_tokens" in seen.body for seen in teacher.seen[-5:])
+    assert any("refuses some settings" in line for line in said)
