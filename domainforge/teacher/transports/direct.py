@@ -8,6 +8,7 @@ from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.fault import Fault, read_error, read_success, shorten, too_large
 from domainforge.teacher.request import Answer, Request
 from domainforge.teacher.transports.contract import MAX_REPLY_BYTES, request_body
+from domainforge.teacher.transports.deadlines import Deadlines
 
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _MODELS_TIMEOUT_SECONDS = 10.0
@@ -32,6 +33,7 @@ class DirectTransport:
         self._endpoint = endpoint
         self._timeout_seconds = timeout_seconds
         self._most_bytes = most_bytes
+        self._deadlines = Deadlines(timeout_seconds)
         self._dump = orjson.dumps
         self._chat = URL(f"{endpoint.base_url}/chat/completions", encoded=True)
         self._completions = URL(f"{endpoint.base_url}/completions", encoded=True)
@@ -66,17 +68,18 @@ class DirectTransport:
 
         body = self._dump(request_body(request, self._endpoint, with_schema, dialect))
         url = self._chat if request.prompt is None else self._completions
+        task = self._deadlines.begin()
         try:
-            async with (
-                asyncio.timeout(self._timeout_seconds),
-                self._session.post(url, data=body, allow_redirects=False) as response,
-            ):
+            async with self._session.post(url, data=body, allow_redirects=False) as response:
                 content = await _read(response, self._most_bytes)
+        except asyncio.CancelledError as error:
+            if not self._deadlines.has_passed(task):
+                raise
+            raise self._timeout(may_be_billed=True) from error
         except TimeoutError as error:
-            detail = f"no whole reply within {self._timeout_seconds:g} s"
             # A connection that was never made carried nothing.
             sent = not isinstance(error, aiohttp.ConnectionTimeoutError)
-            raise Fault("timeout", detail, may_be_billed=sent) from error
+            raise self._timeout(may_be_billed=sent) from error
         except (aiohttp.ClientError, OSError) as error:
             detail = f"{type(error).__name__}: {error}"
             raise Fault(
@@ -84,10 +87,16 @@ class DirectTransport:
                 shorten(self._endpoint.scrub(detail).encode()),
                 may_be_billed=not isinstance(error, aiohttp.ClientConnectorError),
             ) from error
+        finally:
+            self._deadlines.end(task)
         headers = response.headers
         if response.status != 200:
             raise read_error(response.status, content, headers, self._endpoint)
         return read_success(content, headers, self._endpoint)
+
+    def _timeout(self, *, may_be_billed: bool) -> Fault:
+        detail = f"no whole reply within {self._timeout_seconds:g} s"
+        return Fault("timeout", detail, may_be_billed=may_be_billed)
 
     async def list_models(self) -> tuple[str, ...] | None:
         """Return the names that the endpoint lists, or None where it lists none."""
