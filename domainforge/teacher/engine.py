@@ -18,7 +18,8 @@ from domainforge.errors import BudgetError, TeacherError
 from domainforge.teacher.budget import Budget
 from domainforge.teacher.commit import GROUP_MAX, GroupCommit, Noted
 from domainforge.teacher.config import TeacherConfig
-from domainforge.teacher.fault import Fault, down_advice
+from domainforge.teacher.fault import Fault
+from domainforge.teacher.giving_up import reason_to_stop
 from domainforge.teacher.jobs import Call, Counts, Job, Outcome
 from domainforge.teacher.lane import Lane
 from domainforge.teacher.ledger import Completed, Faulted, Ledger, Started, Withdrawn, Written
@@ -54,7 +55,7 @@ class Engine:
         """Start the ledger's thread; nothing is sent yet."""
         self.lanes = list(lanes)
         for lane in self.lanes:
-            lane.may_rest = len(self.lanes) > 1
+            lane.others = tuple(other for other in self.lanes if other is not lane)
         self._loop = asyncio.get_running_loop()
         self._identity = identity
         self._account = account
@@ -63,7 +64,9 @@ class Engine:
         self._counts = counts
         self._budget = budget
         self._say = say
-        caps = (config.budget.max_usd, config.budget.max_tokens, config.budget.max_hours)
+        budget_caps = (config.budget.max_usd, config.budget.max_tokens, config.budget.max_hours)
+        # Tokens a minute are kept by the same worst case.
+        caps = (*budget_caps, config.tokens_per_minute)
         self._counts_money = any(caps) or not all(lane.price.free for lane in lanes)
         self._commit = GroupCommit(ledger, self._on_written, self._on_unwritten)
         for lane in self.lanes:
@@ -122,13 +125,27 @@ class Engine:
     async def exchange(self, request: Request, *, with_schema: bool) -> Answer:
         """Send a request that is neither remembered nor counted (a probe), with retries.
 
-        A refused connection is retried but twice: who opens a teacher wants to know soon.
+        A refused connection is retried but twice: who opens a teacher wants to know soon. An
+        endpoint that can't be used is passed over where there is another.
 
         Raises:
             Fault: The retries are used up.
             TeacherError: No request can succeed.
         """
-        lane, attempt = self.lanes[0], 0
+        for lane in self.lanes[:-1]:
+            try:
+                return await self._exchange(lane, request, with_schema=with_schema)
+            except TeacherError as error:
+                lane.closed = str(error)
+                self._say(f"one endpoint is left out from here on: {error}")
+            except Fault as fault:
+                if not fault.passing:
+                    raise
+                self._say(f"one endpoint can't be used now: {lane.name}: {fault}")
+        return await self._exchange(self.lanes[-1], request, with_schema=with_schema)
+
+    async def _exchange(self, lane: Lane, request: Request, *, with_schema: bool) -> Answer:
+        attempt = 0
         while True:
             try:
                 return await lane.send(request, with_schema=with_schema)
@@ -179,7 +196,8 @@ class Engine:
                 break
             self._ready.popleft()
             lane.leave(now, job.worst_case.tokens)
-            self._counts.asked += job.attempt == 0
+            self._counts.asked += not job.was_sent
+            job.was_sent = True
             task = self._loop.create_task(self._carry(job, lane))
             job.call.flying.add(task)
         self._admit()
@@ -253,9 +271,13 @@ class Engine:
             self._budget.settle(job.worst_case, cost)
             self._counts.spent_nano_usd += cost.nano_usd
         stopped = await self._stop_lane(lane, fault)
-        # A server of ours that is being started again says nothing against the request.
-        revives = bool(lane.endpoint.is_restarting and lane.endpoint.is_restarting())
-        used_up = job.attempt >= self._config.max_retries and not revives
+        if (note := lane.trouble(fault)) is not None:
+            self._say(note)
+        # A server of ours that is being started again says nothing against the request; nor does
+        # an endpoint that fails at everything while others answer.
+        spared = bool(lane.endpoint.is_restarting and lane.endpoint.is_restarting())
+        spared |= lane.in_trouble and lane.has_relief
+        used_up = job.attempt >= self._config.max_retries and not spared
         is_last = not stopped and (not fault.passing or used_up)
         entry = Faulted(job.key, fault.kind, fault.detail, self._account, *cost)
         self._commit.put(entry, (job, Outcome(job.key, fault=fault)) if is_last else None)
@@ -263,12 +285,14 @@ class Engine:
             self._finished += 1
             self._counts.failed += 1
             lane.failures_in_row += 1
-            self._stop_if_down(lane, fault)
+            done = (self._counts.failed, self._finished)
+            if why := reason_to_stop(lane, fault, *done, self._config, self._pace):
+                self._fail_all(TeacherError(why))
             return
         wait_seconds = 0.0
         if not stopped:
             wait_seconds = self._pace.wait_seconds(job.backoffs, fault.retry_after, self._jitter)
-            job.attempt += not revives
+            job.attempt += not spared
             job.backoffs += fault.retry_after is None
             self._counts.retried += 1
         if not job.call.closed:
@@ -357,7 +381,8 @@ class Engine:
         if any(other.closed is None for other in self.lanes):
             self._say(f"one endpoint is left out from here on: {stop}")
         else:
-            self._fail_all(TeacherError(stop))
+            stops = dict.fromkeys(str(closed.closed) for closed in self.lanes)
+            self._fail_all(TeacherError("; ".join(stops)))
         return True
 
     async def _find_stop(self, fault: Fault, lane: Lane) -> str | None:
@@ -368,30 +393,6 @@ class Engine:
             return None
         models = await lane.transport.list_models() if fault.unknown_model else None
         return fault.stop + (f"; it lists: {', '.join(models[:20])}" if models else "")
-
-    def _stop_if_down(self, lane: Lane, fault: Fault) -> None:
-        """End everything when too many requests in a row, or too large a share, have failed."""
-        if any(other.closed is None and other is not lane for other in self.lanes):
-            return
-        limit = self._config.stop_after_failures
-        if fault.passing and not lane.answered:
-            limit = min(limit, self._pace.down_after)
-        url, in_row, failed = lane.endpoint.base_url, lane.failures_in_row, self._counts.failed
-        share = self._config.max_failed_share
-        last = f"the last with {fault.kind} ({fault.detail})"
-        mend = "mend that and run the same command again: replies so far are kept"
-        if in_row >= limit and fault.kind == "connection":
-            self._fail_all(TeacherError(down_advice(url, fault)))
-        elif in_row >= limit:
-            text = f"{in_row} requests in a row failed at {url}, {last}; {mend}"
-            self._fail_all(TeacherError(text))
-        elif failed >= limit and failed > share * self._finished:
-            self._fail_all(
-                TeacherError(
-                    f"{failed} of {self._finished} requests failed, more than "
-                    f"teacher.max_failed_share ({share:g}) allows, {last}; {mend}"
-                )
-            )
 
     def _fail_all(self, error: BaseException) -> None:
         for call in self._calls:

@@ -95,6 +95,7 @@ class Job:
     Attributes:
         text: The request as the ledger stores it.
         with_schema: Its schema goes along, to be enforced.
+        was_sent: It left at least once.
         attempt: How often it was repeated.
         backoffs: How often nobody said how long to wait for that.
         worst_case: What is reserved for it, from the budget's go until it is settled.
@@ -105,6 +106,7 @@ class Job:
     text: str
     call: Call
     with_schema: bool
+    was_sent: bool = False
     attempt: int = 0
     backoffs: int = 0
     worst_case: Cost = _NOTHING

@@ -1,7 +1,7 @@
 """One endpoint at work: its transport, how much it takes, what it costs, and how it fares."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -16,11 +16,14 @@ from domainforge.teacher.fault import Fault
 from domainforge.teacher.ledger import Ledger
 from domainforge.teacher.prices import Price
 from domainforge.teacher.request import Answer, Request, Usage
+from domainforge.teacher.throttle import Throttle
 from domainforge.teacher.transports.choice import open_transport
 from domainforge.teacher.transports.contract import Transport, request_body
 
 _TROUBLE_FAULTS = 3
+_NOTED_FAULTS = 6
 _REST_SECONDS = 0.5
+_LONGEST_REST_SECONDS = 60.0
 _DIALECT = "dialect"
 _LESSON_SECONDS = 0.02
 
@@ -38,8 +41,8 @@ class Lane:
         answered: Replies it gave.
         failures_in_row: Requests given up since the last reply.
         closed: Why it takes no more requests; None while it does.
-        may_rest: Others can do its work while it has trouble. Else a dead endpoint, quick to
-            fail, would draw all requests to itself.
+        others: Lanes that can do its work while it has trouble. A dead endpoint is quick to fail
+            and would draw all requests to itself.
         dialect: How the endpoint wants to be asked.
     """
 
@@ -54,15 +57,16 @@ class Lane:
         self.answered = 0
         self.failures_in_row = 0
         self.closed: str | None = None
-        self.may_rest = False
+        self.others: Sequence[Lane] = ()
+        self._is_noted = False
         self.dialect = USUAL
         self._insists_on_schema = config.json_schema == "yes"
         self._keep: Callable[[Dialect], None] | None = None
-        self._tokens_in_flight = 0
         self._faults_in_row = 0
         self._rest_until = 0.0
         self._next_lesson = 0.0
         self._limiter = Limiter(config.slots)
+        self._throttle = Throttle()
         self._allowance = Allowance(config.requests_per_minute, config.tokens_per_minute)
 
     def recall(
@@ -128,50 +132,91 @@ class Lane:
         """Requests that it may have at once."""
         return self._limiter.limit
 
+    @property
+    def name(self) -> str:
+        """What to call it: two keys can have the same address."""
+        key = self.endpoint.api_key_env
+        return self.endpoint.base_url + (f" (key in {key})" if key else "")
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether the fault is likely its own, and not that of the requests it gets."""
+        return self.closed is not None or self._faults_in_row >= _TROUBLE_FAULTS
+
+    @property
+    def has_relief(self) -> bool:
+        """Whether another lane can do its work."""
+        return any(not other.in_trouble for other in self.others)
+
+    def describe_others(self) -> str:
+        """Say that the others fail too, for a message that ends a run."""
+        names = ", ".join(other.name for other in self.others)
+        return f"; no other endpoint answers ({names})" if names else ""
+
+    def trouble(self, fault: Fault) -> str | None:
+        """Return what the user should know of its faults, once until it answers again."""
+        is_plain = not self.answered or fault.kind == "connection"
+        enough = _TROUBLE_FAULTS if is_plain else _NOTED_FAULTS
+        if self._is_noted or self._faults_in_row < enough or not self.has_relief:
+            return None
+        self._is_noted = True
+        return (
+            f"{self.name} fails ({fault.kind}: {fault.detail}); other endpoints do its work, and "
+            "it is tried again from time to time"
+        )
+
     def wait_seconds(self, now: float, tokens: int) -> float:
         """Return how long a request has to wait for this lane; infinite while it is full."""
         if self.closed is not None or self.in_flight >= self._limiter.limit:
             return math.inf
-        if self._faults_in_row >= _TROUBLE_FAULTS:
+        if self.in_trouble and self.has_relief:
             # One at a time, until one comes back.
             return math.inf if self.in_flight else max(0.0, self._rest_until - now)
-        return self._allowance.wait_seconds(now, tokens)
+        return max(self._allowance.wait_seconds(now, tokens), self._throttle.wait_seconds(now))
 
     def leave(self, now: float, tokens: int) -> None:
         """Count a request out that may take so many tokens."""
         self.in_flight += 1
-        self._tokens_in_flight += tokens
         self._allowance.take(now, tokens)
+        self._throttle.leave(now)
 
     def come_back(
         self, now: float, tokens: int, outcome: tuple[Answer, Usage] | Fault | None
     ) -> None:
         """Count a request in, and learn from what came: an answer, a fault, or nothing."""
-        refused = isinstance(outcome, Fault) and outcome.for_load
+        refused = turned_away = False
+        if isinstance(outcome, Fault):
+            refused = outcome.for_load
+            turned_away = refused and outcome.kind != "timeout"
         if outcome is not None:
-            self._limiter.note(now, self.in_flight, refused)
+            # Where the pace is what is wrong, the limit need not pay for it too.
+            if not (turned_away and self._throttle.is_pacing):
+                late = refused and not turned_away
+                self._limiter.note(now, self.in_flight, refused, timed_out=late)
+            self._throttle.note(now, self._limiter.limit, turned_away)
         self.in_flight -= 1
-        self._tokens_in_flight -= tokens
         headers: Mapping[str, str] = {}
         if isinstance(outcome, Fault):
             headers = outcome.headers
-            if self.may_rest and outcome.passing and outcome.kind != "http_429":
+            if outcome.passing:
                 self._faults_in_row += 1
                 doublings = min(self._faults_in_row - _TROUBLE_FAULTS, 6)
-                self._rest_until = now + _REST_SECONDS * 2.0**doublings
-            if not outcome.may_be_billed:
-                self._allowance.give_back(tokens)
+                asked = min(outcome.retry_after or 0.0, _LONGEST_REST_SECONDS)
+                self._rest_until = now + max(asked, _REST_SECONDS * 2.0**doublings)
+            self._allowance.settle(tokens, None if outcome.may_be_billed else 0)
         elif outcome is not None:
             answer, usage = outcome
             headers = answer.headers
             self.answered += 1
             self.failures_in_row = self._faults_in_row = 0
-            if sum(usage):
-                self._allowance.give_back(max(0, tokens - sum(usage)))
-        if headers and now >= self._next_lesson:
+            self._is_noted = False
+            self._allowance.settle(tokens, sum(usage) or None)
+        else:
+            self._allowance.settle(tokens, None)
+        if headers and (refused or now >= self._next_lesson):
             # Each says all that the one before said; reading it costs a tenth of the request.
             self._next_lesson = now + _LESSON_SECONDS
-            self._allowance.learn(now, headers, self.in_flight, self._tokens_in_flight)
+            self._allowance.learn(now, headers, self.in_flight)
 
 
 def _remember(ledger: Ledger, name: str, dialect: Dialect) -> None:
