@@ -25,9 +25,9 @@ from domainforge.teacher.lane import Lane
 from domainforge.teacher.ledger import Completed, Faulted, Ledger, Started, Withdrawn, Written
 from domainforge.teacher.pace import Pace
 from domainforge.teacher.prices import Cost
+from domainforge.teacher.probe import Prober, Till
 from domainforge.teacher.request import Answer, Request, Usage, cached_tokens_of, usage_of
 
-_PROBE_RETRIES = 2
 _FEWEST_READY = 4
 _MOST_WINDOWS = 16
 _MOST_UNWRITTEN = 8 * GROUP_MAX
@@ -71,6 +71,8 @@ class Engine:
         self._commit = GroupCommit(ledger, self._on_written, self._on_unwritten)
         for lane in self.lanes:
             lane.recall(ledger, self._commit.after, say)
+        till = Till(budget, self._commit, account, counts) if self._counts_money else None
+        self._prober = Prober(self.lanes, config, pace, say, till)
         self._incoming: deque[Job] = deque()
         self._ready: deque[Job] = deque()
         self._noting = 0
@@ -123,45 +125,8 @@ class Engine:
                 await lane.transport.close()
 
     async def exchange(self, request: Request, *, with_schema: bool) -> Answer:
-        """Send a request that is neither remembered nor counted (a probe), with retries.
-
-        A refused connection is retried but twice: who opens a teacher wants to know soon. An
-        endpoint that can't be used is passed over where there is another.
-
-        Raises:
-            Fault: The retries are used up.
-            TeacherError: No request can succeed.
-        """
-        for lane in self.lanes[:-1]:
-            try:
-                return await self._exchange(lane, request, with_schema=with_schema)
-            except TeacherError as error:
-                lane.closed = str(error)
-                self._say(f"one endpoint is left out from here on: {error}")
-            except Fault as fault:
-                if not fault.passing:
-                    raise
-                self._say(f"one endpoint can't be used now: {lane.name}: {fault}")
-        return await self._exchange(self.lanes[-1], request, with_schema=with_schema)
-
-    async def _exchange(self, lane: Lane, request: Request, *, with_schema: bool) -> Answer:
-        attempt = 0
-        while True:
-            try:
-                return await lane.send(request, with_schema=with_schema)
-            except Fault as fault:
-                stop = await self._find_stop(fault, lane)
-                if stop is not None:
-                    raise TeacherError(stop) from fault
-                most = self._config.max_retries
-                if fault.kind == "connection":
-                    most = min(most, _PROBE_RETRIES)
-                if not fault.passing or attempt == most:
-                    raise
-                await asyncio.sleep(
-                    self._pace.wait_seconds(attempt, fault.retry_after, self._jitter)
-                )
-                attempt += 1
+        """Send a request that is not remembered (a probe), with retries; see `Prober.send`."""
+        return await self._prober.send(request, with_schema=with_schema)
 
     def _admit(self) -> None:
         """Reserve and note as many jobs as may soon leave."""
@@ -375,7 +340,7 @@ class Engine:
             return True
         # Nothing more leaves while we look for what to say.
         lane.closed = fault.stop
-        stop = lane.closed = await self._find_stop(fault, lane)
+        stop = lane.closed = await lane.find_stop(fault)
         if stop is None:
             return False
         if any(other.closed is None for other in self.lanes):
@@ -384,15 +349,6 @@ class Engine:
             stops = dict.fromkeys(str(closed.closed) for closed in self.lanes)
             self._fail_all(TeacherError("; ".join(stops)))
         return True
-
-    async def _find_stop(self, fault: Fault, lane: Lane) -> str | None:
-        """Say why no further request can succeed at a lane; None while one may."""
-        if fault.kind == "connection" and lane.endpoint.find_death:
-            return lane.endpoint.find_death()
-        if fault.stop is None:
-            return None
-        models = await lane.transport.list_models() if fault.unknown_model else None
-        return fault.stop + (f"; it lists: {', '.join(models[:20])}" if models else "")
 
     def _fail_all(self, error: BaseException) -> None:
         for call in self._calls:

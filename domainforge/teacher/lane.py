@@ -127,6 +127,15 @@ class Lane:
             if self._keep is not None:
                 self._keep(known)
 
+    async def find_stop(self, fault: Fault) -> str | None:
+        """Say why no further request can succeed here; None while one may."""
+        if fault.kind == "connection" and self.endpoint.find_death:
+            return self.endpoint.find_death()
+        if fault.stop is None:
+            return None
+        models = await self.transport.list_models() if fault.unknown_model else None
+        return fault.stop + (f"; it lists: {', '.join(models[:20])}" if models else "")
+
     @property
     def limit(self) -> int:
         """Requests that it may have at once."""

@@ -18,23 +18,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from domainforge.errors import StorageError
+from domainforge.teacher.ledger_file import connect, explained
 from domainforge.teacher.ledger_tables import prepare
 from domainforge.teacher.process import is_alive, own_mark
 
-_BUSY_SECONDS = 30.0
 # SQLite gives the interpreter up for each statement, and may wait 5 ms to get it back while the
 # event loop works. So a group is a few statements of many rows, not many of one.
 _ROWS_PER_INSERT = 64
-
-_ADVICE = {
-    sqlite3.SQLITE_FULL: "the disk is full; free some space and run the same command again",
-    sqlite3.SQLITE_IOERR: "the disk can't be written (full or failing?); mend it and run again",
-    sqlite3.SQLITE_READONLY: "the ledger can't be written; check its permissions and its folder's",
-    sqlite3.SQLITE_CANTOPEN: "the ledger can't be opened; check that its folder can be written",
-    sqlite3.SQLITE_CORRUPT: "the ledger is damaged; move it away, or restore a copy",
-    sqlite3.SQLITE_NOTADB: "this file is no ledger; move it away and run again",
-    sqlite3.SQLITE_BUSY: f"another process held the ledger for over {_BUSY_SECONDS:.0f} s",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +79,16 @@ class Withdrawn:
     key: str
 
 
-Entry = Started | Completed | Faulted | Withdrawn
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """Something cost money beside the requests that are kept (a probe)."""
+
+    account: str
+    nano_usd: int
+    tokens: int
+
+
+Entry = Started | Completed | Faulted | Withdrawn | Charged
 
 
 @dataclass(frozen=True)
@@ -143,10 +142,10 @@ class Ledger:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{path}: its folder can't be made ({error})") from error
-        with _explained(path), ExitStack() as opened:
+        with explained(path), ExitStack() as opened:
             # Two connections: a look-up need not wait for a commit to reach the disk.
-            self._writer = opened.enter_context(closing(_connect(path)))
-            self._reader = opened.enter_context(closing(_connect(path)))
+            self._writer = opened.enter_context(closing(connect(path)))
+            self._reader = opened.enter_context(closing(connect(path)))
             with self.transaction() as file:
                 prepare(file, str(path))
             self._secret = bytes.fromhex(self._one("SELECT value FROM meta WHERE key = 'secret'"))
@@ -191,14 +190,15 @@ class Ledger:
         completed = [entry for entry in entries if isinstance(entry, Completed)]
         faulted = [entry for entry in entries if isinstance(entry, Faulted)]
         started = [entry for entry in entries if isinstance(entry, Started)]
-        over = [entry.key for entry in entries if not isinstance(entry, Started)]
+        charged = [entry for entry in entries if isinstance(entry, Charged)]
+        over = [e.key for e in entries if not isinstance(e, Started | Charged)]
         with self.transaction() as file:
             if completed:
                 self._write_completed(file, completed, now, written)
             if faulted:
                 rows = [(entry.key, entry.kind, entry.detail, now) for entry in faulted]
                 _insert(file, "INSERT INTO faults (key, kind, detail, at) VALUES", rows)
-            _charge(file, [*completed, *faulted])
+            _charge(file, [*completed, *faulted, *charged])
             if over:
                 query = """DELETE FROM started WHERE process = ?
                            AND key IN (SELECT value FROM json_each(?))"""
@@ -266,13 +266,13 @@ class Ledger:
 
     def read(self, query: str, *values: Any) -> list[Any]:
         """Return all rows of a query that changes nothing."""
-        with self._read_lock, _explained(self.path):
+        with self._read_lock, explained(self.path):
             return self._reader.execute(query, values).fetchall()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Give the file for writing; what is written lands whole on disk, or not at all."""
-        with self._write_lock, _explained(self.path):
+        with self._write_lock, explained(self.path):
             file = self._writer
             file.execute("BEGIN IMMEDIATE")
             try:
@@ -287,11 +287,11 @@ class Ledger:
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
         """Give a connection of its own for what takes long; others write meanwhile."""
-        with _explained(self.path), closing(_connect(self.path)) as file:
+        with explained(self.path), closing(connect(self.path)) as file:
             yield file
 
     def _one(self, query: str, *values: str) -> Any:
-        with self._read_lock, _explained(self.path):
+        with self._read_lock, explained(self.path):
             row = self._reader.execute(query, values).fetchone()
         return None if row is None else row[0]
 
@@ -342,7 +342,7 @@ def _insert(file: sqlite3.Connection, verb: str, rows: Sequence[tuple[Any, ...]]
     return inserted
 
 
-def _charge(file: sqlite3.Connection, entries: Sequence[Completed | Faulted]) -> None:
+def _charge(file: sqlite3.Connection, entries: Sequence[Completed | Faulted | Charged]) -> None:
     nano_usd: Counter[str] = Counter()
     tokens: Counter[str] = Counter()
     for entry in entries:
@@ -355,42 +355,3 @@ def _charge(file: sqlite3.Connection, entries: Sequence[Completed | Faulted]) ->
                 "nano_usd = nano_usd + excluded.nano_usd, tokens = tokens + excluded.tokens",
                 (account, nano_usd[account], tokens[account]),
             )
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    file = sqlite3.connect(
-        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )
-    try:
-        # Two processes that switch a new file to WAL at once get "locked" without any wait.
-        deadline = time.monotonic() + _BUSY_SECONDS
-        while True:
-            try:
-                file.execute("PRAGMA journal_mode = WAL")
-                break
-            except sqlite3.OperationalError as error:
-                busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-                if not busy or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
-        file.execute("PRAGMA synchronous = FULL")
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        # No code: Python itself found a text that is no UTF-8, and would quote it.
-        damaged = not hasattr(error, "sqlite_errorcode") and "decode" in str(error)
-        if damaged:
-            advice = _ADVICE[sqlite3.SQLITE_CORRUPT]
-            raise StorageError(f"{path}: {advice} (a text that can't be read)") from error
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code not in _ADVICE:
-            raise
-        raise StorageError(f"{path}: {_ADVICE[code]} ({error})") from error

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from domainforge.errors import TeacherError
+from domainforge.errors import BudgetError, TeacherError
+from domainforge.teacher.ledger import Ledger
 from domainforge.teacher.session import check_teacher, open_teacher, teacher_identity
 from tests.support.teacher_server import TeacherServer
 from tests.teacher.quick import FAST, KEY, chat, config_for
@@ -126,3 +127,26 @@ def test_a_base_url_without_its_version_is_explained(tmp_path: Path) -> None:
             pytest.raises(TeacherError, match=r"404.*teacher\.base_url ends.*/v1"),
         ):
             list(teacher.ask([chat(1)]))
+
+
+def test_a_probe_is_paid_like_any_request(tmp_path: Path) -> None:
+    price = {"input_usd_per_million": 1.0, "output_usd_per_million": 2.0}
+    with TeacherServer() as server:
+        config = config_for(server.base_url, json_schema="auto", price=price)
+        with open_teacher(config, tmp_path / "l", FAST, account="run") as teacher:
+            spent = teacher.budget.spent
+            assert spent.nano_usd > 0
+            assert teacher.budget.reserved == (0, 0)
+        with Ledger(tmp_path / "l") as ledger:
+            assert ledger.spent("run").nano_usd == spent.nano_usd
+        poor = config_for(
+            server.base_url,
+            json_schema="auto",
+            price=price,
+            budget={"max_usd": 0.0001},
+            same_as="x",
+        )
+        seen = len(server.seen)
+        with pytest.raises(BudgetError, match="max_usd"), open_teacher(poor, tmp_path / "m", FAST):
+            pass
+        assert len(server.seen) == seen

@@ -153,10 +153,10 @@ class BatchEngine:
         requests: list[tuple[str, Request]] = [(key, job.request) for key, job in jobs.items()]
         with_schema = next(iter(jobs.values())).with_schema
         self._counts.asked += len(jobs)
-        if not self._knows_dialect:
-            self._knows_dialect = True
-            await self._learn_dialect(requests[0][1])
         try:
+            if not self._knows_dialect:
+                self._knows_dialect = True
+                await self._learn_dialect(requests[0][1])
             await self._desk.answer(requests, with_schema, lambda done: self._take(jobs, done))
         except DomainForgeError as error:
             call.fail(error)
@@ -166,7 +166,7 @@ class BatchEngine:
         hello = ({"role": "user", "content": "Say hello."},)
         probe = replace(like, messages=hello, prompt=None, schema=None, max_tokens=16)
         # It is only for what it teaches; what is really wrong, the batch's own calls will say.
-        with suppress(Fault, TeacherError):
+        with suppress(Fault, TeacherError, BudgetError):
             await self.live.exchange(probe, with_schema=False)
 
     def _take(self, jobs: dict[str, Job], done: Done) -> None:

@@ -7,6 +7,7 @@ import pytest
 from domainforge.errors import BudgetError
 from domainforge.teacher.batch.terms import BatchTerms
 from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.ledger import Ledger
 from domainforge.teacher.request import Reply
 from domainforge.teacher.session import open_teacher
 from tests.support.batch_server import BatchServer, Fate
@@ -67,7 +68,12 @@ def test_batches_cost_their_share_and_keep_to_the_cap(tmp_path: Path) -> None:
         billed = sum(
             reply.prompt_tokens * 500 + reply.completion_tokens * 1000 for reply in replies
         )
-        assert asked.budget.spent.nano_usd == asked.counts.spent_nano_usd == billed > 0
+        spent = asked.budget.spent.nano_usd
+        assert 0 < spent - billed < 50_000, (
+            "one small request, live, tells how it wants to be asked"
+        )
+        with Ledger(tmp_path / "l") as ledger:
+            assert spent == asked.counts.spent_nano_usd == ledger.spent("run").nano_usd
         assert asked.budget.reserved == (0, 0)
         tight = config.model_copy(
             update={"budget": config.budget.model_copy(update={"max_usd": 0.002})}

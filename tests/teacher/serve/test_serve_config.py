@@ -44,7 +44,10 @@ def test_what_serves_what() -> None:
         ({"serve": "vLLM", "model": "m"}, "did you mean 'vllm'"),
         ({"serve": "sglang", "model": "m"}, "write `vllm` or `llamacpp`"),
         ({"gguf": "m.gguf"}, "takes no gguf: `gguf` is for `serve: llamacpp`"),
-        ({"serve": "llamacpp", "model": "m"}, "`model` is for an endpoint and `serve: vllm`"),
+        (
+            {"serve": "llamacpp", "model": "m"},
+            "`model` is for an endpoint and `transport: langchain` and `serve: vllm`",
+        ),
         ({**VLLM, "base_url": URL}, "takes no base_url: `base_url` is for an endpoint"),
         ({**VLLM, "api_key_env": "KEY"}, "takes no api_key_env"),
         ({**VLLM, "gguf": "m.gguf"}, "`serve: vllm` takes no gguf"),
