@@ -46,7 +46,7 @@ def test_what_serves_what() -> None:
         ({"gguf": "m.gguf"}, "takes no gguf: `gguf` is for `serve: llamacpp`"),
         (
             {"serve": "llamacpp", "model": "m"},
-            "`model` is for an endpoint and `transport: langchain` and `serve: vllm`",
+            "`model` is for an endpoint and `transport: langchain` and",
         ),
         ({**VLLM, "base_url": URL}, "takes no base_url: `base_url` is for an endpoint"),
         ({**VLLM, "api_key_env": "KEY"}, "takes no api_key_env"),
