@@ -33,7 +33,7 @@ from runs import print_table
 
 LATENCY_MS = 50
 REPLY_BYTES = 1000
-COUNTS = {64: 5_000, 256: 20_000}
+COUNTS = {64: 15_000, 256: 40_000}
 OURS, OURS_OPENAI = "ours", "ours_openai"
 DRIVERS = {
     OURS: Driver("DomainForge, direct", "ours.py", options=("--transport", "direct")),
@@ -102,7 +102,7 @@ def _run_round(
     clients = {}
     for key, driver in drivers.items():
         # All of the requests would take the slow ones a minute and more.
-        share = 1.0 if key == OURS else 0.2
+        share = 1.0 if key == OURS else 0.1
         size = max(round(count * share), min(count, concurrency))
         with (
             load_server(tools, **options) as server,

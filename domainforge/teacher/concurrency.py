@@ -51,6 +51,8 @@ class Limiter:
         """Begin at the cap, or low and doubling."""
         self._cap = float(cap or most)
         self._limit = float(cap or min(_START, most))
+        # Read ten times a request, so not worked out each time.
+        self.limit = int(self._limit)
         self._fixed = cap is not None
         self._doubling = cap is None
         self._began: float | None = None
@@ -65,11 +67,6 @@ class Limiter:
         self._tolerated = _REFUSED_SHARE
         self._tolerant_rounds = 0
         self._next_tolerant = _FIRST_TOLERANT_ROUNDS
-
-    @property
-    def limit(self) -> int:
-        """Requests that may be in flight, at least one."""
-        return max(1, int(self._limit))
 
     def note(self, now: float, in_flight: int, refused: bool, *, timed_out: bool = False) -> None:
         """Take in the outcome of one request.
@@ -187,3 +184,4 @@ class Limiter:
 
     def _set(self, limit: float) -> None:
         self._limit = min(self._cap, max(1.0, limit))
+        self.limit = int(self._limit)
