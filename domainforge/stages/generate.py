@@ -1,7 +1,7 @@
 """Chunks to examples: each task's prompt file, asked of the teacher, every unit accounted for."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from domainforge.context import Context
-from domainforge.errors import ConfigError, DataError
+from domainforge.errors import BudgetError, ConfigError, DataError
 from domainforge.generation.chains import Chain, ask_units, look_up
 from domainforge.generation.replies import make_example
 from domainforge.generation.units import Form, Task, Unit, count_steps, plan_units
@@ -18,9 +18,12 @@ from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.teacher.prices import NANO, teacher_price
 from domainforge.teacher.request import Reply
+from domainforge.wording import short_usd
 
 if TYPE_CHECKING:
-    from domainforge.teacher.client import Teacher
+    from domainforge.teacher.jobs import Counts
+
+_RECENT_REPLIES = 64
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -108,10 +111,24 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             counts["kept" if row.reason is None else "left_out"] += 1
             counts["tokens"] += reply.completion_tokens
             shown = {"kept": counts["kept"], "tokens": counts["tokens"]}
-            context.progress(len(examples), len(units), **shown, **_count_money(teacher, counts))
+            left = _paid_calls_left(counts, recent)
+            money = teacher.budget.figures(left)
+            context.progress(len(examples), len(units), **shown, **teacher.activity(), **money)
 
+        def note(unit: Unit, reply: Reply) -> None:
+            counts["replies"] += 1
+            recent.append(reply.replayed)
+
+        recent: deque[bool] = deque(maxlen=_RECENT_REPLIES)
         counts["calls"] = sum(count_steps(unit.prompt, teacher.form) for unit in units)
-        ask_units(units, teacher, finish)
+        try:
+            ask_units(units, teacher, finish, note)
+        except BudgetError as error:
+            done, open_units = len(examples), len(units) - len(examples)
+            need = teacher.budget.project(_paid_calls_left(counts, recent)).nano_usd / NANO
+            about = f"; all of them would take about {short_usd(need)}" if need else ""
+            text = f"{error} ({done:,} of {len(units):,} are done, {open_units:,} left{about})"
+            raise BudgetError(text) from error
         figures = {
             "asked": teacher.counts.asked,
             "replayed": teacher.counts.replayed,
@@ -121,23 +138,25 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             "repair_failed": counts["repair_failed"],
             "prompt_tokens": teacher.counts.prompt_tokens,
             "completion_tokens": teacher.counts.completion_tokens,
+            "billed_tokens": teacher.budget.spent.tokens,
             "usd": teacher.budget.spent.nano_usd / NANO,
             "price": teacher_price(context.teacher_config).describe(),
             "teacher": teacher.identity,
         }
         figures |= teacher.gate_counts.figures()
-        notes = teacher.gate_counts.notes()
+        notes = (*teacher.gate_counts.notes(), *_repeat_note(teacher.counts))
     return _write(out, examples, len(units), figures, notes)
 
 
 def identify(config: GenerateConfig, context: Context) -> dict[str, Any]:
     """What the rows depend on besides config and chunks: prompt files and the teacher."""
-    from domainforge.teacher.session import teacher_identity
+    from domainforge.teacher.session import open_gate, teacher_identity
 
     return {
         "prompts": {task.prompt: context.prompt(task.prompt).hash for task in config.tasks},
         "teacher": teacher_identity(context.teacher_config, context.project),
         "form": context.teacher_config.resolved_form,
+        "privacy": open_gate(context.teacher_config).identity,
     }
 
 
@@ -166,9 +185,16 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     return CallPlan(CallCount(planned, known, to_ask), tuple(unfinished))
 
 
-def _count_money(teacher: "Teacher", counts: Mapping[str, int]) -> dict[str, float]:
-    """Return what is spent and where that leads, if anything costs."""
-    return teacher.budget.figures(counts["calls"] - teacher.counts.replayed)
+def _paid_calls_left(counts: Mapping[str, int], recent: Sequence[bool]) -> int:
+    """Guess how many of the calls to come the ledger can't answer, by the last replies."""
+    left = max(0, counts["calls"] - counts["replies"])
+    return left if not recent else round(left * recent.count(False) / len(recent))
+
+
+def _repeat_note(counts: "Counts") -> Iterator[str]:
+    if counts.retried:
+        kinds = ", ".join(f"{kind} {number}" for kind, number in counts.faults.most_common(4))
+        yield f"{counts.retried:,} requests were repeated after faults ({kinds})"
 
 
 def _write(
@@ -195,13 +221,13 @@ def _write(
     notes = list(gate_notes)
     if failed:
         notes.append(
-            f"{len(failed)} requests failed after all retries and have no row; run again with "
-            "--from generate to ask them once more (replies in the ledger are not asked again)"
+            f"{len(failed)} requests failed and have no row ({_count_reasons(failed)}); run again "
+            "with --from generate to ask them once more (replies in the ledger are not asked again)"
         )
     if figures["asked_again"]:
         notes.append(
-            f"{figures['asked_again']} requests were in flight when an earlier run was killed and "
-            "had to be asked again"
+            f"{figures['asked_again']} requests were in flight when an earlier run ended, and may "
+            "have been asked twice"
         )
     notes += _tell_repairs(figures["repaired"], figures["repair_failed"], total)
     if not made:
@@ -223,6 +249,11 @@ def _tell_repairs(repaired: int, failed: int, total: int) -> list[str]:
         f"more, which mended {repaired}; each costs a second call: ask for a simpler reply, or "
         "leave that out with `repair: false` in the prompt file"
     ]
+
+
+def _count_reasons(failed: Sequence[Example]) -> str:
+    kinds = Counter(str(row.reason).removeprefix("failed_") for row in failed)
+    return ", ".join(f"{kind} {number}" for kind, number in kinds.most_common(4))
 
 
 def _units(config: GenerateConfig, inputs: Inputs, context: Context) -> list[Unit]:

@@ -98,32 +98,32 @@ class Budget:
             )
         return None
 
-    def project(self, calls: int) -> Cost:
+    def project(self, left: int) -> Cost:
         """Return what the run comes to if the rest of its calls cost what those so far did.
 
         Args:
-            calls: Made in this session once it is through, those that are paid for included.
+            left: Calls still to be paid for in this session.
         """
         spent, paid = self._spent_and_paid
         if not paid:
             return spent
-        left = max(0, calls - paid)
+        left = max(0, left)
         nano = (spent.nano_usd - self._before.nano_usd) * left // paid
         tokens = (spent.tokens - self._before.tokens) * left // paid
         return _add(spent, Cost(nano, tokens))
 
-    def figures(self, calls: int) -> dict[str, float]:
+    def figures(self, left: int) -> dict[str, float]:
         """Return dollars spent, projected and allowed, for progress; empty where nothing costs.
 
         Args:
-            calls: As for `project`.
+            left: As for `project`.
         """
         cap = self._max_nano_usd
         if cap is None and not self.spent.nano_usd:
             return {}
         figures = {
             "usd": self.spent.nano_usd / NANO,
-            "usd_projected": self.project(calls).nano_usd / NANO,
+            "usd_projected": self.project(left).nano_usd / NANO,
         }
         return figures if cap is None else {**figures, "max_usd": cap / NANO}
 

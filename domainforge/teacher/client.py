@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from domainforge.errors import TeacherError
 from domainforge.teacher.budget import Budget
 from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.endpoint import Endpoint
@@ -85,6 +86,8 @@ class Teacher:
         self.gate_counts = GateCounts()
         self._line: _Line | None = None
         self._calls: set[Call] = set()
+        has_batches = bool(ledger.read("SELECT 1 FROM batch_requests LIMIT 1"))
+        self._minds_batches = has_batches and not config.batch
 
     def key(self, request: Request) -> str:
         """Return the request's key in the ledger; it names what the privacy gate lets out."""
@@ -146,7 +149,20 @@ class Teacher:
         finally:
             self._calls.discard(call)
             if waiting and self._line is not None:
+                self._tell_wait()
                 self._line.finish(call, self._pace.grace_seconds)
+
+    def activity(self) -> dict[str, Any]:
+        """Return what goes on now, for a live view: in flight, resting, repeated, and faults."""
+        if self._line is None:
+            return {}
+        in_flight, resting = self._line.engine.activity
+        return {
+            "in_flight": in_flight,
+            "resting": resting,
+            "retried": self.counts.retried,
+            "faults": dict(self.counts.faults),
+        }
 
     def exchange(self, request: Request, *, with_schema: bool = False) -> dict[str, Any]:
         """Send a request past the ledger and return the raw completion (probes, speed checks).
@@ -167,7 +183,17 @@ class Teacher:
         """End what is under way and close the connections; asking again opens new ones."""
         line, self._line = self._line, None
         if line is not None:
-            line.close(self._calls)
+            calls = tuple(self._calls)
+            line.close(calls)
+            for call in calls:
+                # Another thread may wait for what will not come.
+                call.outcomes.put([Outcome(error=TeacherError("the teacher was closed"))])
+
+    def _tell_wait(self) -> None:
+        in_flight = self.activity().get("in_flight", 0)
+        if in_flight:
+            most = self._pace.grace_seconds
+            self._say(f"waiting up to {most:g} s for {in_flight} requests in flight, to keep them")
 
     def _window(self) -> int:
         return self._line.engine.window if self._line else 2
@@ -212,7 +238,19 @@ class Teacher:
             else:
                 waiting[key] = [request]
                 jobs.append(Job(request, key, text, call, self.supports_schema))
+        if jobs and self._minds_batches:
+            self._refuse_what_is_in_batches([job.key for job in jobs])
         return replies, jobs
+
+    def _refuse_what_is_in_batches(self, keys: Sequence[str]) -> None:
+        held = self._ledger.in_open_batches(keys)
+        if held:
+            raise TeacherError(
+                f"teacher.batch: {held:,} of the next {len(keys):,} requests are in a batch at the "
+                "provider, which will bill it; run with `--set teacher.batch=true` to fetch its "
+                "replies (or cancel it there first: `domainforge ledger stats` names it), so that "
+                "nothing is paid for twice"
+            )
 
     def _submit(self, jobs: Sequence[Job]) -> None:
         line = self._open_line()

@@ -87,10 +87,15 @@ class Engine:
         return sum(lane.limit for lane in self.lanes if lane.closed is None) or 1
 
     @property
+    def activity(self) -> tuple[int, int]:
+        """Requests in flight, and requests that wait to be repeated."""
+        resting = sum(len(call.resting) for call in tuple(self._calls))
+        return sum(lane.in_flight for lane in self.lanes), resting
+
+    @property
     def window(self) -> int:
         """Requests that may be taken in ahead: what flies, as much again, and what rests."""
-        resting = sum(len(call.resting) for call in tuple(self._calls))
-        return min(2 * self.limit + resting, _MOST_WINDOWS * self.limit)
+        return min(2 * self.limit + self.activity[1], _MOST_WINDOWS * self.limit)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take jobs in; runs in the loop."""

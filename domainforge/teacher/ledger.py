@@ -264,6 +264,12 @@ class Ledger:
             file_bytes=self.path.stat().st_size,
         )
 
+    def in_open_batches(self, keys: Sequence[str]) -> int:
+        """Count those requests that a provider holds in a batch, to be billed and answered."""
+        query = """SELECT count(*) FROM batch_requests
+                   WHERE key IN (SELECT value FROM json_each(?))"""
+        return int(self.read(query, json.dumps(keys))[0][0])
+
     def read(self, query: str, *values: Any) -> list[Any]:
         """Return all rows of a query that changes nothing."""
         with self._read_lock, explained(self.path):

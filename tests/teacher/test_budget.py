@@ -125,9 +125,9 @@ def test_the_projection_is_of_this_session_on_top_of_earlier_ones() -> None:
         capped.settle(Cost(NANO, 10), Cost(NANO // 4, 5))
     capped.reserve(Cost(NANO, 10))
     capped.settle(Cost(NANO, 10), Cost(0, 0))  # a request that never left is no measure
-    assert capped.project(12) == Cost(4 * NANO, 160)
-    assert capped.figures(12) == {"usd": 2.0, "usd_projected": 4.0, "max_usd": 10.0}
-    assert capped.project(3) == capped.spent
+    assert capped.project(8) == Cost(4 * NANO, 160)
+    assert capped.figures(8) == {"usd": 2.0, "usd_projected": 4.0, "max_usd": 10.0}
+    assert capped.project(-1) == capped.project(0) == capped.spent
     assert budget().figures(3) == {}, "free and without a cap, there is nothing to say"
 
 

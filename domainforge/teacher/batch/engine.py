@@ -25,6 +25,8 @@ _OPEN_BATCHES = (
     "teacher.budget: batches of an earlier session are still open, and what they may cost leaves "
     "no room under the cap; run the same command when they have ended, or raise the cap"
 )
+# Less than this part of what waits isn't worth a batch of its own.
+_SMALLEST_SHARE = 0.1
 
 
 class BatchEngine:
@@ -83,6 +85,11 @@ class BatchEngine:
         return self.live.lanes
 
     @property
+    def activity(self) -> tuple[int, int]:
+        """Nothing: what is at the provider stays there, whatever happens here."""
+        return 0, 0
+
+    @property
     def window(self) -> int:
         """Requests that may be taken in ahead."""
         return AHEAD_REQUESTS
@@ -109,10 +116,28 @@ class BatchEngine:
             task.add_done_callback(self._go_on)
 
     def _go_on(self, ended: asyncio.Task[None]) -> None:
+        """Hand over what the budget held back, unless that has become a trickle."""
         self._work.pop(ended)
-        if self._held:
-            self._reserve()
-            self.flush()
+        if not self._held or self._work:
+            return
+        waiting = len(self._held)
+        self._reserve()
+        if self._held and len(self._gathered) < _SMALLEST_SHARE * waiting:
+            self._stop(len(self._gathered), waiting)
+        self.flush()
+
+    def _stop(self, room: int, waiting: int) -> None:
+        """End the calls: batches of a few requests would take a day each."""
+        for job in self._gathered.values():
+            self._budget.settle(job.worst_case, Cost(0, 0))
+        text = (
+            f"teacher.budget: under max_usd or max_tokens there is room for {room:,} of the "
+            f"{waiting:,} requests left, too few for a batch; raise the cap and run the same "
+            "command again: replies so far are kept"
+        )
+        for call in {job.call for job in (*self._gathered.values(), *self._held)}:
+            call.fail(BudgetError(text))
+        self._gathered, self._held = {}, []
 
     async def finish(self, call: Call, grace_seconds: float) -> None:
         """Close a call; its batches go on at the provider and are fetched by the next session."""
@@ -182,9 +207,6 @@ class BatchEngine:
             self._counts.completion_tokens += usage.completion_tokens
         outcome = Outcome(done.key, completion=done.response, fault=done.fault)
         job.call.outcomes.put([outcome])
-        if self._held:
-            self._reserve()
-            self.flush()
 
     def _tell_progress(self, progress: BatchProgress) -> None:
         """Say how a batch stands, when that has changed."""

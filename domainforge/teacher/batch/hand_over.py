@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from domainforge.errors import TeacherError
 from domainforge.teacher.batch.client import BatchClient
 from domainforge.teacher.batch.files import Measured, request_line, request_url, write_lines
-from domainforge.teacher.batch.journal import Claim, Handed, Journal
+from domainforge.teacher.batch.journal import WITHDRAWN, Claim, Handed, Journal
 from domainforge.teacher.dialect import Dialect
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.ledger import Ledger
@@ -85,7 +86,12 @@ class HandOver:
         entry = await asyncio.to_thread(self._journal.get, submission)
         lines = (request_line(key, self._body(item, with_schema)) for key, item in taken.items())
         with await asyncio.to_thread(write_lines, self._folder, lines) as file:
-            file_id = await self._client.upload(file, f"{submission}.jsonl")
+            try:
+                file_id = await self._client.upload(file, f"{submission}.jsonl")
+            except TeacherError:
+                # Without its file there is no batch, so nobody has to look for one.
+                await asyncio.to_thread(self._journal.close, submission, WITHDRAWN)
+                raise
         await asyncio.to_thread(self._journal.set_file, submission, file_id)
         batch = await self._client.create(file_id, url, submission, entry.created)
         await asyncio.to_thread(self._journal.set_batch, submission, batch.id)

@@ -1,10 +1,13 @@
+import threading
+import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from domainforge.errors import BudgetError
+from domainforge.errors import BudgetError, TeacherError
 from domainforge.teacher.batch.terms import BatchTerms
 from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.ledger import Ledger
@@ -95,3 +98,39 @@ def test_a_setting_that_is_refused_is_learnt_before_a_batch_leaves(tmp_path: Pat
         assert set(server.executed.values()) == {1}
         assert all("max_completion_tokens" in seen.body for seen in teacher.seen[-5:])
     assert any("refuses some settings" in line for line in said)
+
+
+def test_live_requests_that_are_in_an_open_batch_are_not_paid_twice(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    with TeacherServer() as teacher, BatchServer(teacher, {0: Fate(looks=10**6)}) as server:
+        config = config_for(server.base_url, batch=True, same_as="lab")
+        with open_teacher(config, path, FAST, batch_terms=TERMS) as asked:
+            source = asked.ask(chat(number) for number in range(10))
+
+            def follow() -> None:
+                with suppress(TeacherError):
+                    next(source)
+
+            thread = threading.Thread(target=follow, daemon=True)
+            thread.start()
+            while not server.batches:
+                time.sleep(0.01)
+        thread.join()
+        live = config_for(teacher.base_url, same_as="lab")
+        seen = len(teacher.seen)
+        with pytest.raises(TeacherError, match=r"in a batch at the provider.*teacher.batch=true"):
+            ask_config(live, path, 10)
+        assert len(teacher.seen) == seen
+        others = [chat(number) for number in range(100, 103)]
+        with open_teacher(live, path, FAST) as asked:
+            assert [reply.status for reply in asked.ask(others)] == ["ok"] * 3
+
+
+def test_a_cap_that_leaves_a_trickle_stops_instead_of_batches_of_one(tmp_path: Path) -> None:
+    with TeacherServer() as teacher, BatchServer(teacher) as server:
+        with pytest.raises(BudgetError, match="too few for a batch"):
+            ask(server, tmp_path / "l", 200, price=PRICE, budget={"max_usd": 0.003})
+        assert len(server.batches) <= 4
+        with Ledger(tmp_path / "l") as ledger:
+            assert ledger.spent("run").nano_usd <= 3_000_000
+            assert ledger.read("SELECT count(*) FROM batch_requests") == [(0,)]
