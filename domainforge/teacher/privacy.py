@@ -106,6 +106,11 @@ class Gate:
         """Whether it looks for anything."""
         return (self.secrets, self.personal_data) != ("off", "off")
 
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What decides what it lets out; rows made under another one are other rows."""
+        return (self.secrets, self.personal_data, self._phone_region or "")
+
     def check(self, request: Request) -> Passed | Withheld:
         """Look through the texts of a request.
 
