@@ -2,10 +2,12 @@
 
 import asyncio
 import gc
+import json
 import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from domainforge.errors import TeacherError
@@ -85,6 +87,7 @@ class Teacher:
         self._terms = terms
         self.gate_counts = GateCounts()
         self._line: _Line | None = None
+        self._opening = threading.Lock()
         self._calls: set[Call] = set()
         has_batches = bool(ledger.read("SELECT 1 FROM batch_requests LIMIT 1"))
         self._minds_batches = has_batches and not config.batch
@@ -117,6 +120,7 @@ class Teacher:
         call, source = Call(), iter(requests)
         waiting: dict[str, list[Request]] = {}
         pending, exhausted = 0, False
+        asker = threading.current_thread()
         self._calls.add(call)
         try:
             while waiting or not exhausted:
@@ -125,7 +129,7 @@ class Teacher:
                     window = self._window()
                     room = min(window - pending, _LOOKUP_REQUESTS)
                     # Refilled a good part at a time: looking up one key costs as much as ten.
-                    is_full = room < min(window // 4, _LOOKUP_REQUESTS)
+                    is_full = room < max(1, min(window // 4, _LOOKUP_REQUESTS))
                     if is_full:
                         break
                     taken = _take(source, room if waiting else 1)
@@ -148,9 +152,15 @@ class Teacher:
                         yield self._reply(request, outcome, replayed=number > 0)
         finally:
             self._calls.discard(call)
-            if waiting and self._line is not None:
-                self._tell_wait()
-                self._line.finish(call, self._pace.grace_seconds)
+            line = self._line
+            if line is not None and not waiting:
+                line.post(lambda: line.engine.forget(call))
+            elif line is not None:
+                # A forgotten generator can be collected in any thread, that of the ledger too.
+                wait = threading.current_thread() is asker
+                if wait:
+                    self._tell_wait()
+                line.finish(call, self._pace.grace_seconds, wait=wait)
 
     def activity(self) -> dict[str, Any]:
         """Return what goes on now, for a live view: in flight, resting, repeated, and faults."""
@@ -181,13 +191,10 @@ class Teacher:
 
     def close(self) -> None:
         """End what is under way and close the connections; asking again opens new ones."""
-        line, self._line = self._line, None
+        with self._opening:
+            line, self._line = self._line, None
         if line is not None:
-            calls = tuple(self._calls)
-            line.close(calls)
-            for call in calls:
-                # Another thread may wait for what will not come.
-                call.outcomes.put([Outcome(error=TeacherError("the teacher was closed"))])
+            line.close(tuple(self._calls))
 
     def _tell_wait(self) -> None:
         in_flight = self.activity().get("in_flight", 0)
@@ -199,6 +206,10 @@ class Teacher:
         return self._line.engine.window if self._line else 2
 
     def _open_line(self) -> "_Line":
+        with self._opening:
+            return self._line or self._make_line()
+
+    def _make_line(self) -> "_Line":
         if self._line is None:
             endpoints = self._connect()
             self._line = _Line(lambda: self._build_engine(endpoints))
@@ -265,7 +276,11 @@ class Teacher:
 
         fault, completion = outcome.fault, outcome.completion
         if completion is None and outcome.text is not None:
-            completion = orjson.loads(outcome.text)
+            try:
+                completion = orjson.loads(outcome.text)
+            except orjson.JSONDecodeError:
+                # NaN, and numbers that no float holds, are JSON to Python alone.
+                completion = json.loads(outcome.text)
         if completion is None:
             detail = f"{fault.kind}: {fault.detail}" if isinstance(fault, Fault) else ""
             reply = Reply(request, outcome.key, "failed", "", None, 0, 0, detail, replayed=False)
@@ -288,14 +303,34 @@ def _take(source: Iterator[Request], most: int) -> list[Request]:
     return taken
 
 
+class _Garbage:
+    """The collector's thresholds, which all lines share."""
+
+    _lock, _lines, _usual = threading.Lock(), 0, (0, 0, 0)
+
+    @classmethod
+    def look_less(cls) -> None:
+        with cls._lock:
+            if not cls._lines:
+                cls._usual = gc.get_threshold()
+                gc.set_threshold(max(_GARBAGE_OBJECTS, cls._usual[0]), *cls._usual[1:])
+            cls._lines += 1
+
+    @classmethod
+    def look_again(cls) -> None:
+        with cls._lock:
+            cls._lines -= 1
+            if not cls._lines:
+                gc.set_threshold(*cls._usual)
+
+
 class _Line:
     """An event loop in a thread of its own, with the engine that lives there."""
 
     def __init__(self, build: "Callable[[], Engine | BatchEngine]") -> None:
-        self._garbage = gc.get_threshold()
         # Every reply makes hundreds of objects that are soon gone. Looking for cycles among them
         # as often as usual costs 10 % of the throughput at 256 in flight.
-        gc.set_threshold(max(_GARBAGE_OBJECTS, self._garbage[0]), *self._garbage[1:])
+        _Garbage.look_less()
         self._loop = _new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="teacher", daemon=True)
         self._thread.start()
@@ -307,30 +342,35 @@ class _Line:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end; only the caller waits."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        running = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return running.result()
+        except BaseException:
+            running.cancel()
+            raise
 
     def post(self, act: Callable[[], None]) -> None:
         """Run a function in the loop, some time soon."""
         self._loop.call_soon_threadsafe(act)
 
-    def finish(self, call: Call, grace_seconds: float) -> None:
+    def finish(self, call: Call, grace_seconds: float, *, wait: bool = True) -> None:
         """End a call and wait for it."""
         work = asyncio.run_coroutine_threadsafe(self.engine.finish(call, grace_seconds), self._loop)
-        # A forgotten generator can be collected in the loop's thread, which must not wait.
-        if threading.current_thread() is not self._thread:
+        if wait:
             work.result()
 
     def close(self, calls: Iterable[Call]) -> None:
         """End the calls, bring what arrived to the disk, end the thread."""
         try:
             for call in calls:
+                self.post(partial(call.fail, TeacherError("the teacher was closed meanwhile")))
                 self.finish(call, 0)
             self.run(self.engine.close())
         finally:
             self._end()
 
     def _end(self) -> None:
-        gc.set_threshold(*self._garbage)
+        _Garbage.look_again()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.run_until_complete(self._loop.shutdown_default_executor())

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-from domainforge.errors import StorageError
 from domainforge.teacher.ledger import Entry, Ledger, Written
 
 GROUP_MAX = 256
@@ -102,11 +101,9 @@ class GroupCommit:
     def _write(self, group: Sequence[Noted]) -> None:
         try:
             written = self._ledger.write([noted.entry for noted in group])
-        except StorageError as error:
-            self._on_error(group, error)
         except BaseException as error:
-            # Ours to mend; but whoever waits for this thread must hear of it.
+            # Whatever it is, whoever waits hears of it, and this thread goes on: nobody would
+            # take the next entries from the queue.
             self._on_error(group, error)
-            raise
         else:
             self._on_written(group, written)

@@ -102,7 +102,7 @@ def find_refused(parsed: Any, text: str) -> str | None:
     error = parsed.get("error", parsed) if isinstance(parsed, dict) else None
     if isinstance(error, dict):
         name = error.get("param")
-        refuses = error.get("code") in _CODES or bool(_REFUSAL.search(text))
+        refuses = str(error.get("code")) in _CODES or bool(_REFUSAL.search(text))
         if isinstance(name, str) and name in _NAMES and refuses:
             return name
         forbidden = _find_forbidden(error)
@@ -123,6 +123,6 @@ def _find_forbidden(error: dict[str, Any]) -> str | None:
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict) and entry.get("type") == "extra_forbidden":
             place = entry.get("loc")
-            if isinstance(place, list) and place and place[-1] in _NAMES:
+            if isinstance(place, list) and place and str(place[-1]) in _NAMES:
                 return str(place[-1])
     return None

@@ -21,12 +21,21 @@ from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.fault import Fault
 from domainforge.teacher.giving_up import reason_to_stop
 from domainforge.teacher.jobs import Call, Counts, Job, Outcome
-from domainforge.teacher.lane import Lane
-from domainforge.teacher.ledger import Completed, Faulted, Ledger, Started, Withdrawn, Written
+from domainforge.teacher.lane import Lane, pick_lane
+from domainforge.teacher.ledger import (
+    CUT_OFF,
+    Completed,
+    Faulted,
+    Ledger,
+    Started,
+    Withdrawn,
+    Written,
+)
 from domainforge.teacher.pace import Pace
 from domainforge.teacher.prices import Cost
 from domainforge.teacher.probe import Prober, Till
 from domainforge.teacher.request import Answer, Request, Usage, cached_tokens_of, usage_of
+from domainforge.teacher.under_way import UnderWay
 
 _FEWEST_READY = 4
 _MOST_WINDOWS = 16
@@ -77,6 +86,7 @@ class Engine:
         self._ready: deque[Job] = deque()
         self._noting = 0
         self._calls: set[Call] = set()
+        self._under_way = UnderWay()
         self._jitter = Random()
         self._finished = 0
         self._wake: asyncio.TimerHandle | None = None
@@ -100,10 +110,17 @@ class Engine:
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take jobs in; runs in the loop."""
         for job in jobs:
-            if not job.call.closed:
-                self._calls.add(job.call)
+            if job.call.closed:
+                continue
+            self._calls.add(job.call)
+            if self._under_way.claim(job):
                 self._incoming.append(job)
+        self._stop_if_closed()
         self._admit()
+
+    def forget(self, call: Call) -> None:
+        """Drop a call of which nothing is under way."""
+        self._calls.discard(call)
 
     def flush(self) -> None:
         """Nothing waits here for more to come; batch mode has something to do then."""
@@ -119,6 +136,7 @@ class Engine:
         self._fill()
         await self._written()
         self._calls.discard(call)
+        self.submit(self._under_way.leave(call))
 
     async def close(self) -> None:
         """Bring what arrived to the disk and close the connections."""
@@ -160,7 +178,7 @@ class Engine:
             if self._commit.backlog > _MOST_UNWRITTEN:
                 # The disk is behind; its next commit calls us again.
                 break
-            lane, wait_seconds = self._pick(now, job.worst_case.tokens)
+            lane, wait_seconds = pick_lane(self.lanes, now, job.worst_case.tokens)
             if lane is None:
                 self._wake_after(wait_seconds)
                 break
@@ -172,17 +190,6 @@ class Engine:
             job.call.flying.add(task)
         self._admit()
 
-    def _pick(self, now: float, tokens: int) -> tuple[Lane | None, float]:
-        """Return the lane that has most room, or how long there will be none."""
-        best, least, soonest = None, math.inf, math.inf
-        for lane in self.lanes:
-            wait_seconds = lane.wait_seconds(now, tokens)
-            if wait_seconds > 0:
-                soonest = min(soonest, wait_seconds)
-            elif lane.in_flight / lane.limit < least:
-                best, least = lane, lane.in_flight / lane.limit
-        return best, soonest
-
     def _wake_after(self, seconds: float) -> None:
         if self._wake is not None:
             self._wake.cancel()
@@ -192,25 +199,37 @@ class Engine:
     async def _carry(self, job: Job, lane: Lane) -> None:
         """Send one job and deal with what comes; the slot is free when this ends."""
         try:
-            answer = await lane.send(job.request, with_schema=job.with_schema)
-        except Fault as fault:
-            lane.come_back(self._loop.time(), job.worst_case.tokens, fault)
-            await self._on_fault(job, lane, fault)
-        except BaseException as error:
-            # Cancelled after its grace: it stays noted as started, and may have been billed.
-            lane.come_back(self._loop.time(), job.worst_case.tokens, None)
-            if not isinstance(error, asyncio.CancelledError):
-                job.call.fail(error)
+            await self._carry_to_end(job, lane)
+        except asyncio.CancelledError:
             raise
-        else:
-            usage = usage_of(answer.completion)
-            lane.come_back(self._loop.time(), job.worst_case.tokens, (answer, usage))
-            self._on_answer(job, lane, answer, usage)
+        except BaseException as error:
+            # Ours to mend; but whoever waits for the reply must hear of it.
+            job.call.fail(error)
         finally:
             task = asyncio.current_task()
             assert task is not None
             job.call.flying.discard(task)
             self._fill()
+
+    async def _carry_to_end(self, job: Job, lane: Lane) -> None:
+        try:
+            answer = await lane.send(job.request, with_schema=job.with_schema)
+        except Fault as fault:
+            lane.come_back(self._loop.time(), job.worst_case.tokens, fault)
+            await self._on_fault(job, lane, fault)
+        except BaseException:
+            # Cancelled after its grace, or worse: it may have been billed.
+            lane.come_back(self._loop.time(), job.worst_case.tokens, None)
+            cost = job.worst_case
+            if self._counts_money:
+                self._budget.settle(cost, cost)
+                self._counts.spent_nano_usd += cost.nano_usd
+            self._commit.put(Faulted(job.key, CUT_OFF, "", self._account, *cost))
+            raise
+        else:
+            usage = usage_of(answer.completion)
+            lane.come_back(self._loop.time(), job.worst_case.tokens, (answer, usage))
+            self._on_answer(job, lane, answer, usage)
 
     def _on_answer(self, job: Job, lane: Lane, answer: Answer, usage: Usage) -> None:
         cost = Cost(0, 0)
@@ -240,7 +259,12 @@ class Engine:
         if self._counts_money:
             self._budget.settle(job.worst_case, cost)
             self._counts.spent_nano_usd += cost.nano_usd
-        stopped = await self._stop_lane(lane, fault)
+        entry = Faulted(job.key, fault.kind, fault.detail, self._account, *cost)
+        try:
+            stopped = await self._stop_lane(lane, fault)
+        except asyncio.CancelledError:
+            self._commit.put(entry)
+            raise
         if (note := lane.trouble(fault)) is not None:
             self._say(note)
         # A server of ours that is being started again says nothing against the request; nor does
@@ -249,7 +273,6 @@ class Engine:
         spared |= lane.in_trouble and lane.has_relief
         used_up = job.attempt >= self._config.max_retries and not spared
         is_last = not stopped and (not fault.passing or used_up)
-        entry = Faulted(job.key, fault.kind, fault.detail, self._account, *cost)
         self._commit.put(entry, (job, Outcome(job.key, fault=fault)) if is_last else None)
         if is_last:
             self._finished += 1
@@ -300,7 +323,7 @@ class Engine:
 
     def _on_written(self, group: Sequence[Noted], written: Written) -> None:
         """Hand out what is on disk; runs in the ledger's thread."""
-        noted = []
+        noted, ended = [], []
         done: dict[Call, list[Outcome]] = {}
         for entry, tag in group:
             if isinstance(entry, Started):
@@ -311,11 +334,14 @@ class Engine:
                 if earlier is not None and outcome.completion is not None:
                     outcome = Outcome(job.key, text=earlier)
                 done.setdefault(job.call, []).append(outcome)
+                ended.append(outcome)
+        # First, so that what the caller asks next finds the way clear.
+        self._loop.call_soon_threadsafe(self._on_noted, noted, ended, len(written.interrupted))
         for call, outcomes in done.items():
             call.outcomes.put(outcomes)
-        self._loop.call_soon_threadsafe(self._on_noted, noted, len(written.interrupted))
 
-    def _on_noted(self, jobs: Sequence[Job], asked_again: int) -> None:
+    def _on_noted(self, jobs: Sequence[Job], ended: Sequence[Outcome], asked_again: int) -> None:
+        self._under_way.end(ended)
         self._noting -= len(jobs)
         self._counts.asked_again += asked_again
         self._ready.extend(jobs)
@@ -323,10 +349,13 @@ class Engine:
 
     def _on_unwritten(self, group: Sequence[Noted], error: BaseException) -> None:
         """End everything when the ledger can't be written; runs in the ledger's thread."""
-        started = sum(isinstance(noted.entry, Started) for noted in group)
+        jobs = [noted.tag for noted in group if isinstance(noted.entry, Started)]
 
         def fail() -> None:
-            self._noting -= started
+            self._noting -= len(jobs)
+            if self._counts_money:
+                for job in jobs:
+                    self._budget.settle(job.worst_case, Cost(0, 0))
             self._fail_all(error)
 
         self._loop.call_soon_threadsafe(fail)
@@ -345,15 +374,22 @@ class Engine:
             return True
         # Nothing more leaves while we look for what to say.
         lane.closed = fault.stop
-        stop = lane.closed = await lane.find_stop(fault)
-        if stop is None:
+        try:
+            lane.closed = await lane.find_stop(fault)
+        except asyncio.CancelledError:
+            self._stop_if_closed()
+            raise
+        if lane.closed is None:
             return False
         if any(other.closed is None for other in self.lanes):
-            self._say(f"one endpoint is left out from here on: {stop}")
-        else:
-            stops = dict.fromkeys(str(closed.closed) for closed in self.lanes)
-            self._fail_all(TeacherError("; ".join(stops)))
+            self._say(f"one endpoint is left out from here on: {lane.closed}")
+        self._stop_if_closed()
         return True
+
+    def _stop_if_closed(self) -> None:
+        stops = dict.fromkeys(lane.closed for lane in self.lanes)
+        if None not in stops:
+            self._fail_all(TeacherError("; ".join(map(str, stops))))
 
     def _fail_all(self, error: BaseException) -> None:
         for call in self._calls:

@@ -121,7 +121,7 @@ def read_success(body: bytes, headers: Mapping[str, str], endpoint: Endpoint) ->
         detail = shorten(_scrubbed(body, endpoint))
         text = f"a stream of events, which nobody asked for: {detail}"
         raise Fault("stream", text, passing=False, may_be_billed=True)
-    parsed = _parse(body)
+    parsed, is_plain = _load(body)
     if not isinstance(parsed, dict):
         detail = shorten(_scrubbed(body, endpoint)) or "empty body"
         raise Fault("broken_json", detail, may_be_billed=True)
@@ -133,7 +133,7 @@ def read_success(body: bytes, headers: Mapping[str, str], endpoint: Endpoint) ->
         raise Fault(
             "error_body", text, passing=not exhausted, stop=stop, may_be_billed=not exhausted
         )
-    return _answer(parsed, body, headers, endpoint)
+    return _answer(parsed, body, headers, endpoint, is_plain)
 
 
 def too_large(most_bytes: int) -> Fault:
@@ -182,6 +182,11 @@ def quota_advice(text: str, endpoint: Endpoint) -> str:
 
 def down_advice(base_url: str, fault: Fault) -> str:
     """Say what to do about an endpoint that can't be reached."""
+    if base_url.startswith("langchain:"):
+        return (
+            f"{base_url} does not answer ({fault.detail}); check the network, and the address where "
+            "the provider's package takes one from the environment"
+        )
     return f"{base_url} does not answer ({fault.detail}); start it, or check teacher.base_url"
 
 
@@ -204,25 +209,34 @@ def _model_advice(status: int, text: str, endpoint: Endpoint) -> str:
 
 
 def _parse(body: bytes) -> Any:
+    return _load(body)[0]
+
+
+def _load(body: bytes) -> tuple[Any, bool]:
+    """Parse a body; also tell whether it is JSON as a strict parser takes it again."""
     import orjson
 
     try:
-        return orjson.loads(body)
+        return orjson.loads(body), True
     except orjson.JSONDecodeError:
         pass
-    # Stricter than JSON as it is sent: half an escaped emoji, bytes that are no UTF-8.
+    # Stricter than JSON as it is sent: half an escaped emoji, a byte order mark, NaN.
     try:
-        return json.loads(body)
+        return json.loads(body), False
     except (ValueError, RecursionError):
-        return None
+        return None, False
 
 
 def _answer(
-    parsed: dict[str, Any], body: bytes, headers: Mapping[str, str], endpoint: Endpoint
+    parsed: dict[str, Any],
+    body: bytes,
+    headers: Mapping[str, str],
+    endpoint: Endpoint,
+    is_plain: bool,
 ) -> Answer:
     """Take out the key, and lone surrogates that no file could hold; both are rare."""
     text = body.decode(errors="replace")
-    if endpoint.is_clean(text):
+    if endpoint.is_clean(text) and is_plain:
         return Answer(parsed, text, headers)
     try:
         whole = json.dumps(parsed, ensure_ascii=False, separators=(",", ":"))

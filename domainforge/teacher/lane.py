@@ -33,6 +33,18 @@ def open_lane(endpoint: Endpoint, price: Price, config: TeacherConfig) -> "Lane"
     return Lane(endpoint, open_transport(endpoint, config), price, config)
 
 
+def pick_lane(lanes: Sequence["Lane"], now: float, tokens: int) -> tuple["Lane | None", float]:
+    """Return the lane that has most room, or how many seconds there will be none."""
+    best, least, soonest = None, math.inf, math.inf
+    for lane in lanes:
+        wait_seconds = lane.wait_seconds(now, tokens)
+        if wait_seconds > 0:
+            soonest = min(soonest, wait_seconds)
+        elif lane.in_flight / lane.limit < least:
+            best, least = lane, lane.in_flight / lane.limit
+    return best, soonest
+
+
 class Lane:
     """One of the endpoints (or keys) that answer for a teacher.
 

@@ -26,6 +26,8 @@ from domainforge.teacher.process import is_alive, own_mark
 # event loop works. So a group is a few statements of many rows, not many of one.
 _ROWS_PER_INSERT = 64
 
+CUT_OFF = "left_in_flight"
+
 
 @dataclass(frozen=True, slots=True)
 class Started:
@@ -191,7 +193,9 @@ class Ledger:
         faulted = [entry for entry in entries if isinstance(entry, Faulted)]
         started = [entry for entry in entries if isinstance(entry, Started)]
         charged = [entry for entry in entries if isinstance(entry, Charged)]
-        over = [e.key for e in entries if not isinstance(e, Started | Charged)]
+        cut_off = [entry.key for entry in faulted if entry.kind == CUT_OFF]
+        ended = {e.key for e in entries if not isinstance(e, Started | Charged)}
+        over = list(ended.difference(cut_off))
         with self.transaction() as file:
             if completed:
                 self._write_completed(file, completed, now, written)
@@ -203,6 +207,11 @@ class Ledger:
                 query = """DELETE FROM started WHERE process = ?
                            AND key IN (SELECT value FROM json_each(?))"""
                 file.execute(query, (self._process, json.dumps(over)))
+            if cut_off:
+                # Charged now; the row stays, to tell when it is asked again.
+                query = """UPDATE started SET nano_usd = 0, tokens = 0 WHERE process = ?
+                           AND key IN (SELECT value FROM json_each(?))"""
+                file.execute(query, (self._process, json.dumps(cut_off)))
             if started:
                 self._write_started(file, started, now, written)
         return written

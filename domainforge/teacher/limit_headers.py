@@ -89,7 +89,8 @@ def read_duration(text: str) -> float | None:
         return seconds
     parts = _PART.findall(text)
     if parts and "".join(number + unit for number, unit in parts) == text.strip():
-        return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        total = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+        return total if math.isfinite(total) else None
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             return max(0.0, parse(text.strip()).timestamp() - time.time())

@@ -183,7 +183,7 @@ def cached_tokens_of(completion: dict[str, Any]) -> int:
 
 
 def _count(value: Any) -> int:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
     return value if is_count else 0
 
 
@@ -229,7 +229,7 @@ def _join_parts(content: Any) -> str | None:
 
 
 def _is_reasoning(part: Any) -> bool:
-    return isinstance(part, dict) and part.get("type") in _REASONING_PARTS
+    return isinstance(part, dict) and str(part.get("type")) in _REASONING_PARTS
 
 
 def _drop_reasoning(text: str) -> str:

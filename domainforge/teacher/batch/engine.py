@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
-from domainforge.errors import BudgetError, DomainForgeError, TeacherError
+from domainforge.errors import BudgetError, TeacherError
 from domainforge.teacher.batch.journal import open_costs
 from domainforge.teacher.batch.runner import BatchDesk
 from domainforge.teacher.batch.terms import AHEAD_REQUESTS, BatchProgress, BatchTerms, Done
@@ -71,12 +72,13 @@ class BatchEngine:
             lambda: lane.dialect,
         )
         # They may be billed whether anyone asks for them again or not.
-        self._open = open_costs(ledger, identity, account)
+        self._find_open = partial(open_costs, ledger, identity, account)
+        self._open = self._find_open()
         for cost in self._open.values():
             budget.owe(cost)
         self._knows_dialect = lane.dialect != USUAL
         self._held: list[Job] = []
-        self._gathered: dict[str, Job] = {}
+        self._gathered: list[Job] = []
         self._work: dict[asyncio.Task[None], Call] = {}
 
     @property
@@ -105,10 +107,14 @@ class BatchEngine:
         if len(self._gathered) >= self._most:
             self.flush()
 
+    def forget(self, call: Call) -> None:
+        """Nothing is kept of a call that is over."""
+
     def flush(self) -> None:
         """Hand over what is gathered: nothing more comes before some of it is answered."""
-        part, self._gathered = self._gathered, {}
-        jobs = [job for job in part.values() if not job.call.closed]
+        part, self._gathered = self._gathered, []
+        self._give_back([job for job in part if job.call.closed])
+        jobs = [job for job in part if not job.call.closed]
         for call in {job.call for job in jobs}:
             own = {job.key: job for job in jobs if job.call is call}
             task = asyncio.get_running_loop().create_task(self._answer(call, own))
@@ -128,22 +134,23 @@ class BatchEngine:
 
     def _stop(self, room: int, waiting: int) -> None:
         """End the calls: batches of a few requests would take a day each."""
-        for job in self._gathered.values():
-            self._budget.settle(job.worst_case, Cost(0, 0))
+        self._give_back(self._gathered)
         text = (
             f"teacher.budget: under max_usd or max_tokens there is room for {room:,} of the "
             f"{waiting:,} requests left, too few for a batch; raise the cap and run the same "
             "command again: replies so far are kept"
         )
-        for call in {job.call for job in (*self._gathered.values(), *self._held)}:
+        for call in {job.call for job in (*self._gathered, *self._held)}:
             call.fail(BudgetError(text))
-        self._gathered, self._held = {}, []
+        self._gathered, self._held = [], []
 
     async def finish(self, call: Call, grace_seconds: float) -> None:
         """Close a call; its batches go on at the provider and are fetched by the next session."""
         del grace_seconds
         call.close()
         self._held = [job for job in self._held if job.call is not call]
+        self._give_back([job for job in self._gathered if job.call is call])
+        self._gathered = [job for job in self._gathered if job.call is not call]
         tasks = [task for task, owner in self._work.items() if owner is call]
         for task in tasks:
             task.cancel()
@@ -172,7 +179,7 @@ class BatchEngine:
                     # Else the next reply that costs less than it might makes room.
                     return
             job.worst_case = cost
-            self._gathered[job.key] = self._held.pop(0)
+            self._gathered.append(self._held.pop(0))
 
     async def _answer(self, call: Call, jobs: dict[str, Job]) -> None:
         requests: list[tuple[str, Request]] = [(key, job.request) for key, job in jobs.items()]
@@ -182,9 +189,18 @@ class BatchEngine:
             if not self._knows_dialect:
                 self._knows_dialect = True
                 await self._learn_dialect(requests[0][1])
-            await self._desk.answer(requests, with_schema, lambda done: self._take(jobs, done))
-        except DomainForgeError as error:
+            await self._desk.answer(
+                requests,
+                with_schema,
+                lambda done: self._take(jobs, done),
+                lambda key: self._reserve_again(jobs[key]),
+            )
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             call.fail(error)
+        finally:
+            self._give_back(list(jobs.values()))
 
     async def _learn_dialect(self, like: Request) -> None:
         """Ask one small thing at once: a batch that is refused for a setting is a day lost."""
@@ -194,8 +210,26 @@ class BatchEngine:
         with suppress(Fault, TeacherError, BudgetError):
             await self.live.exchange(probe, with_schema=False)
 
+    def _give_back(self, jobs: Sequence[Job]) -> None:
+        """Free what was set aside for jobs without an outcome, but for those in open batches."""
+        handed_over = self._find_open() if jobs else {}
+        for job in jobs:
+            if job.key in handed_over:
+                self._open[job.key] = job.worst_case
+            else:
+                self._budget.settle(job.worst_case, Cost(0, 0))
+
+    def _reserve_again(self, job: Job) -> bool:
+        """Set the worst case aside once more: what the first batch lost may be billed too."""
+        cost = self._price.worst_case(job.request)
+        if not self._budget.reserve(cost):
+            return False
+        before = job.worst_case
+        job.worst_case = Cost(before.nano_usd + cost.nano_usd, before.tokens + cost.tokens)
+        return True
+
     def _take(self, jobs: dict[str, Job], done: Done) -> None:
-        job = jobs[done.key]
+        job = jobs.pop(done.key)
         self._budget.settle(job.worst_case, Cost(done.nano_usd, done.tokens))
         self._counts.spent_nano_usd += done.nano_usd
         self._counts.faults.update(done.faults)

@@ -7,7 +7,7 @@ from typing import Any
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.fault import too_large
 
-_OF_THE_WIRE = ("content-encoding", "content-length", "transfer-encoding")
+_OF_THE_WIRE = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 
 def open_http_client(
@@ -32,7 +32,8 @@ def open_http_client(
                 content = await _read(response, most_bytes)
             finally:
                 await response.aclose()
-            headers = [pair for pair in response.headers.items() if pair[0] not in _OF_THE_WIRE]
+            # As bytes: a header may hold letters that the text form can't be made of again.
+            headers = [pair for pair in response.headers.raw if pair[0].lower() not in _OF_THE_WIRE]
             status = response.status_code
             whole = httpx2.Response(status, headers=headers, content=content, request=request)
             if check is not None:
