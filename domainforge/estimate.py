@@ -72,6 +72,7 @@ class Estimate:
         units_left: Units that the sample leaves to be asked, those that failed in it included.
         calls: Still to make, and so on for what follows.
         usd: None where the price is unknown.
+        hours: None where a Batch API answers: as long as its batches take.
         spent_usd: What the run has spent so far, the sample and earlier sessions included; None
             where the price is unknown or nothing was asked.
         max_usd: The cap on dollars, if there is one.
@@ -86,7 +87,7 @@ class Estimate:
     prompt_tokens: Range
     completion_tokens: Range
     usd: Range | None
-    hours: Range
+    hours: Range | None
     spent_usd: float | None
     max_usd: float | None
     price: str
@@ -113,6 +114,10 @@ def estimate_run(
         DomainForgeError: What would stop the run, a cap that is reached among it.
     """
     price = teacher_price(pipeline.teacher)
+    through_batches = pipeline.teacher.batch
+    # The sample is wanted now, and not when a provider's batch is through.
+    live = pipeline.teacher.model_copy(update={"batch": False})
+    pipeline = pipeline.model_copy(update={"teacher": live})
     run_pipeline(pipeline, project, listener, until_stage=CHEAP_STAGES[-1])
     run = RunFolder(project / "runs" / pipeline.name)
     inputs = Inputs({s.name: run.stage_folder(s.writes) for s in STAGES if s.name in CHEAP_STAGES})
@@ -127,6 +132,7 @@ def estimate_run(
     left = len(plan.unfinished) - len(drawn) + len(tally.failed_units)
     ranges = extrapolate([tally.rows[id(unit)] for unit in drawn], left, pipeline.seed)
     calls, prompt_tokens, completion_tokens, nano, seconds = ranges
+    share = tally.batch_share if through_batches else 1.0
     return Estimate(
         planned_calls=plan.count.planned,
         in_ledger=plan.count.in_ledger,
@@ -135,12 +141,18 @@ def estimate_run(
         calls=calls,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
-        usd=_scale(nano, 1 / NANO) if price.known else None,
-        hours=_scale(seconds, 1 / 3600),
+        usd=_scale(nano, share / NANO) if price.known else None,
+        hours=None if through_batches else _scale(seconds, 1 / 3600),
         spent_usd=spent_usd if price.known else None,
         max_usd=pipeline.teacher.budget.max_usd,
-        price=price.describe(),
+        price=_describe_price(price, through_batches),
     )
+
+
+def _describe_price(price: Price, through_batches: bool) -> str:
+    if not through_batches:
+        return price.describe()
+    return f"{price.describe()}; at the Batch API {price.for_batch().describe()}"
 
 
 def extrapolate(rows: Sequence[Sequence[float]], left: int, seed: int) -> list[Range]:
@@ -195,24 +207,30 @@ def describe_estimate(estimate: Estimate) -> list[str]:
         return [*lines, "nothing is left to ask: the run replays all of it"]
     has_interval = estimate.calls.low is not None
     head = "still to come, with 95 % intervals:" if has_interval else "still to come:"
-    hours = estimate.hours
     lines += [
         head,
         f"  calls       {_show(estimate.calls, _count)}",
         f"  tokens in   {_show(estimate.prompt_tokens, _count)}",
         f"  tokens out  {_show(estimate.completion_tokens, _count)}",
         f"  dollars     {_show(estimate.usd, short_usd) if estimate.usd else 'not known'}",
-        f"  time        {_show(hours, lambda value: short_time(value * 3600))}",
+        f"  time        {_show_hours(estimate.hours)}",
     ]
     if not has_interval:
         lines.append(f"an interval wants a sample of {LEAST_UNITS} units or more")
     cap, spent = estimate.max_usd, estimate.spent_usd or 0.0
     if cap is not None and estimate.usd and spent + estimate.usd.expected > cap:
         lines.append(f"teacher.budget.max_usd, {short_usd(cap)}, will stop the run before its end")
-    lines.append(
-        "time is at the pace of the sample; a short one doesn't reach the pace of a long run"
-    )
+    if estimate.hours is not None:
+        lines.append(
+            "time is at the pace of the sample; a short one doesn't reach the pace of a long run"
+        )
     return lines
+
+
+def _show_hours(hours: Range | None) -> str:
+    if hours is None:
+        return "as long as the provider's batches take; the sample was asked live"
+    return _show(hours, lambda value: short_time(value * 3600))
 
 
 class _Tally:
@@ -223,6 +241,7 @@ class _Tally:
         self.failed_units: set[int] = set()
         self._price = price
         self._last = 0.0
+        self._live_nano = self._batch_nano = 0
 
     def start(self) -> None:
         """Begin to count the time."""
@@ -246,6 +265,14 @@ class _Tally:
         row[1] += usage.prompt_tokens
         row[2] += usage.completion_tokens
         row[3] += cost.nano_usd
+        batch = self._price.for_batch()
+        self._live_nano += cost.nano_usd
+        self._batch_nano += batch.billed(usage, batch.worst_case(reply.request)).nano_usd
+
+    @property
+    def batch_share(self) -> float:
+        """Part of the live price that the Batch API takes for such requests."""
+        return self._batch_nano / self._live_nano if self._live_nano else 1.0
 
     def correct_money(self, nano_usd: int) -> None:
         """Spread what was really charged: attempts that timed out are in it, and other prices."""

@@ -77,8 +77,23 @@ def test_what_the_run_then_takes_lies_within_the_intervals(project: Path) -> Non
     assert sample.usd == pytest.approx((sample.prompt_tokens + 20 * sample.completion_tokens) / 1e6)
     assert figures["usd"] == pytest.approx(usd + sample.usd)
     # 75 calls of 10 ms, at most 8 at a time.
+    assert found.hours is not None
     assert 75 * 0.010 / 8 / 3600 < found.hours.expected < 30 / 3600
     assert "$1 in, $20 out per million tokens (the pipeline file)" in found.price
+
+
+def test_an_estimate_for_batches_asks_live_and_counts_their_price(project: Path) -> None:
+    with TeacherServer() as server:
+        live = estimate(project, values_for(server), 25)
+        values = values_for(server, batch=True, price={**PRICE, "batch_share": 0.5})
+        found = estimate(project, values, 25)
+    assert live.usd is not None
+    assert found.usd is not None
+    assert found.sample.calls == 25, "the teacher here has no Batch API"
+    per_call = [e.usd.expected / e.calls.expected for e in (live, found) if e.usd]
+    assert per_call[1] == pytest.approx(per_call[0] / 2, rel=0.2)
+    assert found.hours is None
+    assert "at the Batch API $0.5 in, $10 out" in found.price
 
 
 def test_a_sample_of_everything_leaves_nothing_to_guess(project: Path) -> None:
@@ -227,6 +242,7 @@ def test_the_embedded_teacher_costs_nothing(project: Path) -> None:
     assert found.sample.calls == 2
     assert found.sample.usd == 0
     assert found.usd == Range(0.0)
+    assert found.hours is not None
     assert found.hours.expected > 0
     assert found.price == "free (a server that we start)"
 
