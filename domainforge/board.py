@@ -12,6 +12,7 @@ Event = Mapping[str, Any]
 Clock = Callable[[], float]
 
 _WINDOW_SECONDS = 30.0
+_LONGEST_LEFT_SECONDS = 99 * 86_400.0
 
 
 @dataclass
@@ -25,6 +26,7 @@ class StageLine:
         figures: The latest of each figure that came with its progress.
         account: Where its units went, once it is done.
         samples: (time, units, tokens) of the last half minute, for the rates.
+        clock: Rates run up to its time, so that they fall while nothing arrives.
     """
 
     name: str
@@ -36,6 +38,7 @@ class StageLine:
     figures: dict[str, Any] = field(default_factory=dict)
     account: Mapping[str, Any] | None = None
     samples: deque[tuple[float, int, float]] = field(default_factory=deque)
+    clock: Clock = time.monotonic
 
     def advance(self, done: int, total: int, figures: Mapping[str, Any], now: float) -> None:
         """Take in a progress event; a new phase of the stage starts its rates anew."""
@@ -46,8 +49,7 @@ class StageLine:
         self.done, self.total = done, total
         self.figures.update(figures)
         self.samples.append((now, done, float(self.figures.get("tokens") or 0)))
-        while self.samples[0][0] < now - _WINDOW_SECONDS and len(self.samples) > 2:
-            self.samples.popleft()
+        self._forget_before(now - _WINDOW_SECONDS)
 
     @property
     def rate(self) -> float | None:
@@ -61,9 +63,15 @@ class StageLine:
 
     @property
     def left_seconds(self) -> float | None:
-        """How long the present phase still takes at this rate."""
+        """How long the present phase still takes at this rate; None where nobody can tell."""
         rate = self.rate
-        return (self.total - self.done) / rate if rate and self.state == "running" else None
+        left = (self.total - self.done) / rate if rate and self.state == "running" else None
+        return None if left is None or left > _LONGEST_LEFT_SECONDS else left
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long nothing has been heard of it."""
+        return self.clock() - (self.samples[-1][0] if self.samples else self.started)
 
     @property
     def kept_share(self) -> float | None:
@@ -83,11 +91,18 @@ class StageLine:
         return None
 
     def _per_second(self, column: int) -> float | None:
+        now = self.clock()
+        self._forget_before(now - _WINDOW_SECONDS)
         if len(self.samples) < 2:
             return None
         first, last = self.samples[0], self.samples[-1]
-        seconds, units = last[0] - first[0], last[column] - first[column]
+        seconds, units = now - first[0], last[column] - first[column]
         return units / seconds if seconds > 0.5 and units > 0 else None
+
+    def _forget_before(self, time_: float) -> None:
+        # Two stay, for the rate of what takes longer than the window.
+        while len(self.samples) > 2 and self.samples[0][0] < time_:
+            self.samples.popleft()
 
 
 class Board:
@@ -95,7 +110,7 @@ class Board:
 
     def __init__(self, stages: Sequence[str], clock: Clock = time.monotonic) -> None:
         """Start with every stage waiting."""
-        self.lines = {name: StageLine(name) for name in stages}
+        self.lines = {name: StageLine(name, clock=clock) for name in stages}
         self.running: StageLine | None = None
         self.title = ""
         self.started = clock()
@@ -116,6 +131,8 @@ class Board:
             return self.running
         elif kind == "note":
             self._note(self.running.name if self.running else "run", event["text"])
+        elif kind == "stopped":
+            self.stop()
         elif kind == "done":
             self._ended = self._clock()
         return self.running
@@ -144,7 +161,7 @@ class Board:
         return self._clock() - line.started if running else line.seconds
 
     def _apply_stage(self, event: Event) -> StageLine:
-        line = self.lines.setdefault(event["stage"], StageLine(event["stage"]))
+        line = self.lines.setdefault(event["stage"], StageLine(event["stage"], clock=self._clock))
         line.state = event["state"]
         if line.state == "running":
             line.started = self._clock()

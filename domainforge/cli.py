@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from domainforge.pipeline_file import Pipeline
-    from domainforge.status import RunEnd
 
 INTERRUPTED = 130
 VERDICT_CODES = {"gained": 0, "not_shown": 3, "lost": 4, "forgot": 5}
@@ -139,10 +138,13 @@ def run(
     if dry_run:
         _print_dry_run(checked, from_stage, until_stage, as_json=as_json)
         return
+    from dataclasses import asdict
+
     from domainforge.dashboard import open_dashboard
     from domainforge.pipeline import STAGES, run_pipeline
-    from domainforge.status import read_end
+    from domainforge.status import read_end, read_spent
     from domainforge.training.runtime import prepare_runtime
+    from domainforge.views import print_end, print_spent
 
     if gate and until_stage not in (None, "evaluate", "export"):
         raise ConfigError(f"--gate needs a verdict, and --until {until_stage} stops before it")
@@ -152,12 +154,18 @@ def run(
         return
     console = make_console()
     names = [stage.name for stage in STAGES]
-    with open_dashboard(console, names, plain=plain, as_json=as_json) as listener:
-        report = run_pipeline(
-            checked, Path.cwd(), listener, from_stage=from_stage, until_stage=until_stage
-        )
+    project = Path.cwd()
+    try:
+        with open_dashboard(console, names, plain=plain, as_json=as_json) as listener:
+            report = run_pipeline(
+                checked, project, listener, from_stage=from_stage, until_stage=until_stage
+            )
+    except (DomainForgeError, KeyboardInterrupt):
+        if not as_json:
+            print_spent(console, read_spent(project / "runs" / checked.name))
+        raise
     end = read_end(report)
-    _print_end(console, end, as_json=as_json)
+    write_json({"event": "end", **asdict(end)}) if as_json else print_end(console, end)
     if gate and end.verdict is not None:
         raise typer.Exit(VERDICT_CODES[end.verdict])
 
@@ -350,21 +358,6 @@ def _print_estimate(pipeline: "Pipeline", size: int, *, plain: bool, as_json: bo
         return
     for line in describe_estimate(found):
         say(console, line)
-
-
-def _print_end(console: "Console", end: "RunEnd", *, as_json: bool) -> None:
-    """Say where the student is, what to try next, and as the last line the verdict."""
-    from dataclasses import asdict
-
-    if as_json:
-        write_json({"event": "end", **asdict(end)})
-        return
-    if end.student:
-        say(console, f"the student: {end.student}")
-    say(console, f"next: {end.next}")
-    if end.sentence:
-        styles = {"gained": "bold green", "not_shown": "bold yellow"}
-        say(console, end.sentence, style=styles.get(str(end.verdict), "bold red"))
 
 
 def _questions(console: "Console") -> "Iterator[str]":

@@ -165,6 +165,7 @@ def _print_doomed(console: "Console", doomed: "Doomed") -> None:
 
 def _print_figures(console: "Console", figures: "LedgerFigures") -> None:
     from domainforge.teacher.ledger_tools import utc_text
+    from domainforge.wording import printable, short_time
 
     empty = f", {figures.free_bytes:,} of them empty" if figures.free_bytes else ""
     say(console, f"{figures.path}: version {figures.version}, {figures.file_bytes:,} bytes{empty}")
@@ -190,6 +191,10 @@ def _print_figures(console: "Console", figures: "LedgerFigures") -> None:
     say(console, f"requests in flight now: {figures.in_flight:,}")
     batches = f"{figures.open_batches:,}, with {figures.batch_requests:,} requests"
     say(console, f"open batches: {batches}")
+    for batch in figures.batches:
+        name = batch.batch_id or f"not confirmed by the provider ({batch.submission})"
+        told = f"{batch.requests:,} requests, {short_time(batch.age_seconds)} old, {batch.identity}"
+        say(console, printable(f"  {name}: {told}"))
 
 
 def _print_table(console: "Console", columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

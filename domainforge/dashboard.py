@@ -2,9 +2,10 @@
 
 import contextlib
 import json
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import IO
 
@@ -21,7 +22,13 @@ from domainforge.wording import describe_account, printable, short_count, short_
 _PLAIN_SECONDS = 10.0
 _REFRESHES_PER_SECOND = 4
 _WIDE_COLUMNS = 96
-_SHOWN_OTHERWISE = frozenset({"kept", "tokens", "what", "usd", "usd_projected", "max_usd"})
+_JSON_PROGRESS_SECONDS = 0.2
+_SILENCE_SECONDS = 30.0
+_FAULTS_SHOWN = 2
+_SHOWN_OTHERWISE = frozenset(
+    {"kept", "tokens", "what", "usd", "usd_projected", "max_usd"}
+    | {"in_flight", "resting", "retried", "faults"}
+)
 _STATE_STYLES = {
     "waiting": "dim",
     "running": "bold cyan",
@@ -110,6 +117,9 @@ class PlainLines:
             self._write_stage(line, event)
         elif kind == "note":
             self._write(f"  {printable(str(event['text']))}")
+        elif kind == "stopped" and line is not None:
+            told = f" at {_describe_progress(line)}" if line.total else ""
+            self._write(f"{line.name}: stopped{told}")
         elif kind == "progress" and line is not None:
             now = self._clock()
             if now - self._last >= _PLAIN_SECONDS and line.done < line.total:
@@ -131,14 +141,32 @@ class PlainLines:
 
 
 class JsonLines:
-    """Every event as one JSON object on a line of its own."""
+    """Every event as one JSON object on a line of its own; of progress some, and the last."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], clock: Clock = time.monotonic) -> None:
         """Write to `file`."""
         self._file = file
+        self._clock = clock
+        self._written_at = -math.inf
+        self._held: Event | None = None
 
     def __call__(self, event: Event) -> None:
-        """Write an event."""
+        """Write an event, or hold progress back until the next one is due or its phase ends."""
+        held, self._held = self._held, None
+        is_progress = event["event"] == "progress"
+        goes_on = is_progress and (held is None or event.get("what") == held.get("what"))
+        if held is not None and not goes_on:
+            self._write(held)
+        if not is_progress:
+            self._written_at = -math.inf
+        elif goes_on and self._clock() - self._written_at < _JSON_PROGRESS_SECONDS:
+            self._held = event
+            return
+        else:
+            self._written_at = self._clock()
+        self._write(event)
+
+    def _write(self, event: Event) -> None:
         self._file.write(json.dumps(dict(event), ensure_ascii=False) + "\n")
         self._file.flush()
 
@@ -216,16 +244,18 @@ def _cells(line: StageLine, seconds: float | None, *, wide: bool) -> list[Render
 
 
 def _draw_now(board: Board) -> list[Text]:
-    """Draw the figures of the running stage that have no column, where there are any."""
+    """Draw what the running stage, or the one that was stopped, tells beside its columns."""
     line = board.running
-    if line is None or line.state != "running":
+    if line is None or line.state not in ("running", "stopped"):
         return []
     shown = _describe_figures(line)
     what = line.figures.get("what")
     text = ", ".join([str(what)] if what else []) + (": " if what and shown else "") + shown
-    return [Text(f"{line.name}: {text}", style="cyan", no_wrap=True, overflow="ellipsis")] * bool(
-        text
-    )
+    return [
+        Text(f"{line.name}: {part}", style="cyan", no_wrap=True, overflow="ellipsis")
+        for part in (text, _describe_traffic(line))
+        if part
+    ]
 
 
 def _describe_figures(line: StageLine) -> str:
@@ -237,6 +267,32 @@ def _describe_figures(line: StageLine) -> str:
         shown = f"{value:.3f}" if isinstance(value, float) else str(value)
         parts.append(f"{name.replace('_', ' ')} {shown}")
     return ", ".join(parts)
+
+
+def _describe_traffic(line: StageLine) -> str:
+    """Say what is asked now and what had to be repeated, where the stage tells it."""
+    in_flight, resting, retried, faults = (
+        line.figures.get(name) for name in ("in_flight", "resting", "retried", "faults")
+    )
+    running = line.state == "running"
+    parts = []
+    if running and in_flight and line.silent_seconds >= _SILENCE_SECONDS:
+        parts.append(f"no reply for {short_time(line.silent_seconds)}")
+    if running and in_flight is not None:
+        parts.append(f"{in_flight:,} in flight")
+    if running and resting:
+        parts.append(f"{resting:,} waiting")
+    kinds = _describe_faults(faults) if isinstance(faults, Mapping) else ""
+    if retried:
+        parts.append(f"{retried:,} repeated" + (f" ({kinds})" if kinds else ""))
+    elif kinds:
+        parts.append(f"faults: {kinds}")
+    return ", ".join(parts)
+
+
+def _describe_faults(faults: Mapping[str, int]) -> str:
+    most = sorted(faults.items(), key=lambda fault: (-fault[1], fault[0]))[:_FAULTS_SHOWN]
+    return ", ".join(f"{printable(kind)} {count:,}" for kind, count in most if count)
 
 
 def _describe_money(line: StageLine) -> str:
@@ -258,9 +314,7 @@ def _describe_progress(line: StageLine) -> str:
     if line.tokens:
         rate = f" ({short_count(line.token_rate)}/s)" if line.token_rate else ""
         parts.append(f"{short_count(line.tokens)} tokens{rate}")
-    figures = _describe_figures(line)
-    if figures:
-        parts.append(figures)
+    parts += [part for part in (_describe_figures(line), _describe_traffic(line)) if part]
     if line.left_seconds is not None:
         parts.append(f"about {short_time(line.left_seconds)} left")
     return ", ".join(parts)

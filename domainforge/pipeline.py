@@ -3,14 +3,15 @@
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from domainforge import __version__
 from domainforge.context import Context
-from domainforge.errors import ConfigError, DataError
+from domainforge.errors import ConfigError, DataError, DomainForgeError, StorageError
 from domainforge.evaluation.control import load_control
 from domainforge.pipeline_file import Pipeline
 from domainforge.records import canonical_json, text_hash
@@ -28,6 +29,7 @@ from domainforge.stages import (
     split,
     train,
 )
+from domainforge.teacher.endpoint import describe_missing_keys
 from domainforge.teacher.prices import teacher_price
 from domainforge.yields import check_yield
 
@@ -129,23 +131,28 @@ def run_pipeline(
         context.exam  # noqa: B018  a broken exam must show now, not after the training
         if pipeline.evaluate.control is not None:
             load_control(context.find(pipeline.evaluate.control))  # so must a broken control
+        was_stopped = "stopped" in record
         record = _begin_record(record, pipeline)
-        if not record["stages"]:
+        if was_stopped or not record["stages"]:
             run.write_record(record)  # so that `status` knows of a run in its first stage
         listen({"event": "run", "name": pipeline.name, "seed": pipeline.seed})
+        if last >= [stage.name for stage in STAGES].index(generate.STAGE.name):
+            for text in describe_missing_keys(pipeline.teacher):
+                listen({"event": "note", "text": text})
         states: list[StageState] = []
         for index, stage in enumerate(STAGES):
             if index > last:
                 states.append(StageState(stage.name, "left out"))
                 continue
-            state = _run_stage(stage, pipeline, context, run, forced=index >= first)
-            states.append(state)
-            assert state.manifest is not None
-            record["stages"][stage.name] = asdict(state.manifest)
-            record["seconds"] = round(sum(s["seconds"] for s in record["stages"].values()), 1)
-            run.write_record(record)
-            if stage.name == "filter":
-                check_yield(run, pipeline.min_yield_share)
+            with _telling_of_stops(stage, run, record, listener):
+                state = _run_stage(stage, pipeline, context, run, forced=index >= first)
+                states.append(state)
+                assert state.manifest is not None
+                record["stages"][stage.name] = asdict(state.manifest)
+                record["seconds"] = round(sum(s["seconds"] for s in record["stages"].values()), 1)
+                run.write_record(record)
+                if stage.name == "filter":
+                    check_yield(run, pipeline.min_yield_share)
         # Scores on disk belong to an earlier student where this run stopped before `evaluate`.
         measured = any(s.stage == "evaluate" and s.manifest is not None for s in states)
         scores = find_scores(run.path) if measured else None
@@ -183,6 +190,34 @@ def find_scores(folder: Path) -> dict[str, Any] | None:
 
     path = folder / "scores.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+@contextmanager
+def _telling_of_stops(
+    stage: Stage, run: RunFolder, record: Mapping[str, Any], listener: Listener
+) -> Iterator[None]:
+    """Leave word, wherever there is room for it, of what ends the run in this stage."""
+    try:
+        yield
+    except BaseException as error:
+        stop = {"stage": stage.name, "message": _why_stopped(error)}
+        # The disk or the listener may be what ended it.
+        with suppress(StorageError, OSError):
+            run.append_event({"event": "stopped", **stop})
+        with suppress(StorageError, OSError):
+            run.write_record({**record, "stopped": stop})
+        with suppress(OSError):
+            listener({"event": "stopped", **stop})
+        raise
+
+
+def _why_stopped(error: BaseException) -> str:
+    if isinstance(error, DomainForgeError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return str(error) or "interrupted"
+    # Of a bug nobody knows what its message holds.
+    return f"{type(error).__name__}, a bug"
 
 
 def _run_stage(

@@ -11,6 +11,8 @@ from domainforge.errors import DataError, StorageError
 from domainforge.pipeline import STAGES, RunReport, find_scores
 from domainforge.run_folder import Manifest, RunFolder, read_manifest
 from domainforge.show import list_runs
+from domainforge.teacher.ledger import Ledger, Spent
+from domainforge.teacher.prices import NANO
 from domainforge.yields import DocumentYield, barren_documents, document_yields
 
 
@@ -51,6 +53,9 @@ class RunStatus:
         asking: What generate sent and got: asked, replayed, tokens.
         yields: Planned and kept rows by document and prompt; empty before the filter.
         scores: What evaluate wrote; None before it.
+        stopped: The `stage` in which the last session ended early, and the `message` why; None
+            where it didn't, or where another session is at work.
+        spent: What the teacher was paid in all sessions; None where the ledger doesn't say.
     """
 
     name: str
@@ -59,12 +64,17 @@ class RunStatus:
     asking: Mapping[str, Any]
     yields: Sequence[DocumentYield]
     scores: Mapping[str, Any] | None
+    stopped: Mapping[str, str] | None = None
+    spent: Spent | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the status as JSON-ready values."""
         return {
             "name": self.name,
             "active": self.active,
+            "stopped": self.stopped and dict(self.stopped),
+            "usd": self.spent and self.spent.nano_usd / NANO,
+            "billed_tokens": self.spent and self.spent.tokens,
             "stages": [
                 {
                     "stage": stage.name,
@@ -91,12 +101,16 @@ class RunEnd:
         sentence: The verdict in words.
         student: The student's folder; None where there is none yet.
         next: The command to try now.
+        usd: What the teacher was paid in all sessions of the run; None where nobody knows.
+        billed_tokens: The tokens for that.
     """
 
     verdict: str | None
     sentence: str | None
     student: str | None
     next: str
+    usd: float | None = None
+    billed_tokens: int | None = None
 
 
 def read_end(report: RunReport) -> RunEnd:
@@ -105,12 +119,28 @@ def read_end(report: RunReport) -> RunEnd:
     scores = report.scores if "evaluate" in reached and report.scores else {}
     name = report.folder.name
     exported = (report.folder / "export" / "model" / "config.json").exists()
+    spent = read_spent(report.folder)
     return RunEnd(
         verdict=scores.get("verdict"),
         sentence=scores.get("sentence"),
         student=f"runs/{name}/export/model" if exported else None,
         next=f"domainforge chat {name}" if exported else f"domainforge status {name}",
+        usd=None if spent is None else spent.nano_usd / NANO,
+        billed_tokens=None if spent is None else spent.tokens,
     )
+
+
+def read_spent(folder: Path) -> Spent | None:
+    """Return what a run has spent; None where the ledger has no charge of it or can't be read."""
+    ledger = folder.parent.parent / "ledger.sqlite"
+    if not ledger.exists():
+        return None
+    try:
+        with Ledger(ledger) as file:
+            spent = file.spent(folder.name)
+    except StorageError:
+        return None
+    return spent if spent.nano_usd or spent.tokens else None
 
 
 def read_all(project: Path) -> list[RunLine]:
@@ -124,7 +154,7 @@ def read_status(run: RunFolder) -> RunStatus:
     Raises:
         StorageError: It was written by another version.
     """
-    run.read_record()
+    record = run.read_record()
     active = is_active(run)
     stages = []
     for stage in STAGES:
@@ -141,6 +171,8 @@ def read_status(run: RunFolder) -> RunStatus:
         asking=_asking(stages),
         yields=_yields(run),
         scores=find_scores(run.path),
+        stopped=None if active else record.get("stopped"),
+        spent=read_spent(run.path),
     )
 
 

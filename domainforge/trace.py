@@ -47,6 +47,8 @@ class Exchange:
         status: How the reply reads: ok, cut_off, refused ... `off_schema` where it had to be
             repaired.
         is_repair: It asked once more for a reply of the right shape.
+        prompt_tokens: Billed for reading, as the endpoint said; 0 where it didn't.
+        completion_tokens: Billed for writing.
     """
 
     key: str
@@ -54,6 +56,8 @@ class Exchange:
     reply: str
     status: str
     is_repair: bool = False
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,8 @@ def read_exchange(ledger: Path, key: str) -> Exchange:
     """
     if not ledger.exists():
         return Exchange(key, None, "", f"there is no ledger at {ledger}")
-    query = "SELECT request, response FROM completions WHERE key = ?"
+    query = """SELECT request, response, prompt_tokens, completion_tokens
+               FROM completions WHERE key = ?"""
     try:
         with closing(sqlite3.connect(f"{ledger.resolve().as_uri()}?mode=ro", uri=True)) as file:
             found = file.execute(query, (key,)).fetchone()
@@ -139,7 +144,8 @@ def read_exchange(ledger: Path, key: str) -> Exchange:
     if found is None:
         return Exchange(key, None, "", "not in this project's ledger")
     reading = classify(json.loads(found[1]))
-    return Exchange(key, json.loads(found[0]), reading.text, reading.status)
+    request, _, *tokens = found
+    return Exchange(key, json.loads(request), reading.text, reading.status, False, *tokens)
 
 
 def _read_exchanges(row: Row, ledger: Path) -> list[Exchange]:

@@ -16,11 +16,13 @@ from domainforge.batches import TRAINED_MARKS, BatchSequence
 from domainforge.dry_run import DryRun
 from domainforge.pipeline import STAGES
 from domainforge.show import Place, Row, Selection
-from domainforge.status import RunLine, RunStatus
+from domainforge.status import RunEnd, RunLine, RunStatus
+from domainforge.teacher.ledger import Spent
+from domainforge.teacher.prices import NANO
 from domainforge.teacher.session import TeacherReport
 from domainforge.terminal import say
 from domainforge.trace import Exchange, Trace
-from domainforge.wording import describe_account, printable, short_time
+from domainforge.wording import describe_account, describe_spent, printable, short_time
 from domainforge.yields import barren_documents
 
 _LISTED = 20
@@ -64,6 +66,8 @@ def print_status(console: Console, status: RunStatus) -> None:
             f"{figures.get('prompt_tokens', 0):,} tokens read and "
             f"{figures.get('completion_tokens', 0):,} written for those asked",
         )
+    if status.spent is not None:
+        say(console, describe_spent(status.spent.nano_usd / NANO, status.spent.tokens))
     if status.yields:
         _print_yields(console, status)
     for stage in status.stages:
@@ -71,6 +75,27 @@ def print_status(console: Console, status: RunStatus) -> None:
             _print(console, Text.assemble((f"{stage.name}: ", _LABEL), printable(note)))
     if status.scores:
         _print(console, Text(str(status.scores.get("sentence", "")), style="bold"))
+    if status.stopped:
+        text = printable(f"{status.stopped['stage']} stopped: {status.stopped['message']}")
+        _print(console, Text(text, style="bold red"))
+
+
+def print_end(console: Console, end: RunEnd) -> None:
+    """Say what was spent, where the student is, what to try next, and last the verdict."""
+    if end.usd:
+        say(console, describe_spent(end.usd, end.billed_tokens or 0))
+    if end.student:
+        say(console, f"the student: {end.student}")
+    say(console, f"next: {end.next}")
+    if end.sentence:
+        styles = {"gained": "bold green", "not_shown": "bold yellow"}
+        say(console, end.sentence, style=styles.get(str(end.verdict), "bold red"))
+
+
+def print_spent(console: Console, spent: Spent | None) -> None:
+    """Say what a run has cost so far, where it has cost money."""
+    if spent is not None and spent.nano_usd:
+        say(console, describe_spent(spent.nano_usd / NANO, spent.tokens))
 
 
 def print_selection(console: Console, selection: Selection, run: str) -> None:
@@ -158,6 +183,8 @@ def print_plan(console: Console, plan: DryRun) -> None:
             f"generate would put {calls.planned:,} requests: {calls.in_ledger:,} are in the "
             f"ledger, {calls.to_ask:,} would be asked of the teacher",
         )
+    for note in plan.notes:
+        say(console, note, style="yellow")
 
 
 def print_teacher(console: Console, report: TeacherReport, price: str) -> None:
@@ -244,7 +271,8 @@ def _print_exchange(console: Console, exchange: Exchange) -> None:
         body = "\n".join(f"[{m['role']}]\n{m['content']}" for m in messages)
     name = "repair request" if exchange.is_repair else "request"
     _print_block(console, f"{name} {exchange.key[:16]} ({settings})", body)
-    _print_block(console, f"reply ({exchange.status})", exchange.reply)
+    tokens = f"{exchange.prompt_tokens:,} tokens read, {exchange.completion_tokens:,} written"
+    _print_block(console, f"reply ({exchange.status}), {tokens}", exchange.reply)
 
 
 def _print_block(console: Console, title: str, body: str) -> None:

@@ -54,6 +54,13 @@ def short_time(seconds: float) -> str:
     return f"{hours}h{minutes:02d}m" if hours < 100 else f"{hours // 24}d{hours % 24:02d}h"
 
 
+def describe_spent(usd: float, tokens: int) -> str:
+    """Say what was spent: `spent $0.0641, 265,480 tokens billed`."""
+    if not usd:
+        return f"spent no money that is known of, {tokens:,} tokens counted"
+    return f"spent {short_usd(usd)}, {tokens:,} tokens billed"
+
+
 def short_usd(usd: float) -> str:
     """Write dollars: $1,204.50, and below one dollar three digits that count: $0.0312."""
     if usd == 0 or usd >= 1:

@@ -7,6 +7,7 @@ import signal
 import statistics
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from domainforge.cli import VERDICT_CODES, app
+from domainforge.pipeline import STAGES
 from domainforge.pipeline_file import load_pipeline
 from domainforge.run_folder import RunFolder, read_table
+from domainforge.stage import StageResult
+from domainforge.wording import short_usd
 from tests.support.small_run import (
     SENTENCE,
     make_project,
@@ -256,6 +260,7 @@ def test_run_tells_each_stage_and_goes_on_without_asking_again(empty: Path) -> N
         states = [event["state"] for event in events if event["event"] == "stage"]
         assert states == ["unchanged"] * 7
         end = {"event": "end", "verdict": None, "sentence": None, "student": None}
+        end |= {"usd": None, "billed_tokens": None}
         assert events[-1] == {**end, "next": "domainforge status first"}
         third = call("run", "p.yaml", "--until", "dedup", "--from", "generate", "--set", "name=2nd")
         assert "generate: 30 of 30 requests done" in third.stdout
@@ -317,6 +322,92 @@ def test_ctrl_c_keeps_what_is_finished(empty: Path) -> None:
         assert done.returncode == 0
         assert "chunk: unchanged" in done.stdout
         assert server.repeats <= 8, "at most those in flight are asked again"
+
+
+PRICED = {
+    "model": "local-teacher",
+    "json_schema": "yes",
+    "max_retries": 0,
+    "price": {"input_usd_per_million": 10, "output_usd_per_million": 100},
+}
+
+
+def test_a_run_that_an_error_stopped_says_so_and_what_it_spent(empty: Path) -> None:
+    os.chdir(make_project(empty / "project"))
+    with TeacherServer() as server:
+        teacher = {**PRICED, "base_url": server.base_url}
+        capped = {**teacher, "budget": {"max_usd": 0.05}}
+        write_pipeline_file(Path("p.yaml"), pipeline_values("", teacher=capped))
+        stopped = call("run", "p.yaml", "--until", "filter")
+        assert stopped.exit_code == 9
+        message = stopped.stderr.removeprefix("domainforge: ").strip()
+        assert message.startswith("teacher.budget.max_usd: ")
+        ledger = stats_of("small")
+        spent = f"spent {short_usd(ledger['usd'])}, {ledger['tokens']:,} tokens billed"
+        assert 0 < ledger["usd"] <= 0.05
+        assert_matches(
+            r"\ngenerate: stopped at \d+ of 30, .*spent \$0\.\d+ of \$0\.0500", stopped.stdout
+        )
+        assert stopped.stdout.splitlines()[-1] == spent
+        stop = {"stage": "generate", "message": message}
+        events = Path("runs/small/events.jsonl").read_text().splitlines()
+        last = json.loads(events[-1])
+        assert last.pop("at") > 0
+        assert last == {"event": "stopped", **stop}
+        assert json.loads(Path("runs/small/run.json").read_text())["stopped"] == stop
+        shown = call("status", "small").stdout.splitlines()
+        assert spent in shown
+        assert shown[-1] == f"generate stopped: {message}"
+        (facts,) = lines_of(call("status", "small", "--json"))
+        assert facts["stopped"] == stop
+        assert (facts["usd"], facts["billed_tokens"]) == (ledger["usd"], ledger["tokens"])
+
+        again = call("run", "p.yaml", "--until", "filter", "--json")
+        last = lines_of(again)[-1]
+        assert (last["event"], last["stage"]) == ("stopped", "generate")
+        assert last["message"].startswith("teacher.budget.max_usd: ")
+
+        write_pipeline_file(Path("p.yaml"), pipeline_values("", teacher=teacher))
+        done = call("run", "p.yaml", "--until", "filter")
+        ledger = stats_of("small")
+        spent = f"spent {short_usd(ledger['usd'])}, {ledger['tokens']:,} tokens billed"
+        assert spent in done.stdout.splitlines()[-3:]
+        finished = call("status", "small").stdout
+        assert spent in finished.splitlines(), "of a finished run too"
+        assert "stopped" not in finished
+        end = lines_of(call("run", "p.yaml", "--until", "filter", "--json"))[-1]
+        assert (end["usd"], end["billed_tokens"]) == (ledger["usd"], ledger["tokens"])
+
+
+def test_a_bug_in_a_stage_leaves_its_kind_and_nothing_of_its_text(
+    empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.chdir(make_project(empty / "project"))
+    write_pipeline_file(Path("p.yaml"), pipeline_values("http://127.0.0.1:9/v1"))
+
+    def fail(*_: Any) -> StageResult:
+        raise LookupError("sk-recognisable")
+
+    monkeypatch.setattr("domainforge.pipeline.STAGES", (replace(STAGES[0], run=fail), *STAGES[1:]))
+    with pytest.raises(LookupError):
+        call("run", "p.yaml")
+    record = json.loads(Path("runs/small/run.json").read_text())
+    assert record["stopped"] == {"stage": "ingest", "message": "LookupError, a bug"}
+
+
+def test_status_of_a_run_without_a_ledger_has_no_spending_and_makes_none(copy: Path) -> None:
+    assert "32 requests asked" in call("status", "small").stdout
+    for file in copy.glob("ledger.sqlite*"):
+        file.unlink()
+    assert "spent" not in call("status", "small").stdout
+    (facts,) = lines_of(call("status", "small", "--json"))
+    assert (facts["usd"], facts["billed_tokens"], facts["stopped"]) == (None, None, None)
+    assert not list(copy.glob("ledger.sqlite*"))
+
+
+def stats_of(account: str) -> dict[str, Any]:
+    (facts,) = lines_of(call("ledger", "stats", "--json"))
+    return dict(facts["charges"][account])
 
 
 def test_status_of_all_runs_and_of_one(copy: Path) -> None:
@@ -408,12 +499,15 @@ def test_show_batch_marks_trained_tokens(project: Path) -> None:
 def test_trace_prints_the_whole_way(project: Path) -> None:
     row = lines_of(call("show", "small", "validation", "--json"))[0]
     text = call("trace", "small", row["id"]).stdout
+    (whole,) = lines_of(call("trace", "small", row["id"], "--json"))
+    tokens = [whole["exchanges"][0][f"{name}_tokens"] for name in ("prompt", "completion")]
+    assert min(tokens) > 0
     for part in (
         "way: generate: examples > filter: kept > dedup: unique > split: validation",
         f"prompt: ask {row['prompt_hash'][:16]}",
         f"request {row['ledger_keys'][0][:16]} (temperature 0.7, at most 300 tokens)",
         "You write questions for an examination.",
-        "reply (ok)",
+        f"reply (ok), {tokens[0]:,} tokens read, {tokens[1]:,} written",
         json.dumps(row["fields"]["quote"], ensure_ascii=False),
         f"passage {row['chunk_id']}, {row['uri']} [{row['start']}:{row['end']}]",
         f"document: {row['uri']}",

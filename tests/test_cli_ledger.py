@@ -2,12 +2,14 @@ import json
 import os
 import pty
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from domainforge.cli import app
+from domainforge.teacher.batch.journal import Handed, Journal
 from domainforge.teacher.ledger import Completed, Faulted, Ledger
 from tests.support.command import COMMAND, ROOT, give
 
@@ -64,6 +66,32 @@ def test_stats_as_json(project: Path) -> None:
     assert facts["completions"] == 3
     assert facts["charges"]["harbour"]["nano_usd"] == 93_600_003
     assert facts["identities"][0]["identity"] == IDENTITY
+
+
+def test_stats_name_open_batches(project: Path) -> None:
+    with Ledger(project / "ledger.sqlite") as ledger:
+        journal = Journal(ledger, IDENTITY, "https://api.example.com/v1")
+        for number, name in enumerate(("df-1", "df-2", "df-3")):
+            journal.claim(name, [Handed(f"{name}:{part}", "{}") for part in range(number + 1)])
+        journal.set_batch("df-2", "batch_abc\x1b[2J")
+        journal.close("df-1", "completed")
+        with ledger.transaction() as file:
+            file.execute("UPDATE batches SET created = ?", (time.time() - 7260,))
+    lines = call("stats").stdout.splitlines()
+    assert lines[-3:] == [
+        "open batches: 2, with 5 requests",
+        f"  batch_abc\ufffd[2J: 2 requests, 2h01m old, {IDENTITY}",
+        f"  not confirmed by the provider (df-3): 3 requests, 2h01m old, {IDENTITY}",
+    ]
+    facts = json.loads(call("stats", "--json").stdout)
+    assert facts["open_batches"] == 2
+    first, second = facts["batches"]
+    assert (first["submission"], first["batch_id"]) == ("df-2", "batch_abc\x1b[2J")
+    assert (second["submission"], second["batch_id"]) == ("df-3", None)
+    assert (first["requests"], second["requests"]) == (2, 3)
+    assert 7260 <= first["age_seconds"] < 7300
+    assert first["identity"] == IDENTITY
+    assert first["created"].startswith("20")
 
 
 def test_stats_of_an_empty_ledger(tmp_path: Path) -> None:

@@ -79,6 +79,31 @@ def test_rate_share_and_time_left_come_from_the_last_half_minute() -> None:
     assert board.seconds(line) == pytest.approx(101)
 
 
+def test_rates_fall_while_nothing_arrives() -> None:
+    clock = Clock()
+    board = Board(STAGES, clock)
+    feed(board.apply, clock, (0, start("generate")))
+    for step in range(100):
+        feed(board.apply, clock, (0.1, progress(step, 1000, tokens=step)))
+    line = board.lines["generate"]
+    assert line.rate == pytest.approx(10)
+    seen = []
+    for _ in range(6):
+        seen.append((line.rate, line.token_rate, line.left_seconds))
+        clock.now += 9.9
+    rates, token_rates, left = zip(*seen, strict=True)
+    assert rates[1] == pytest.approx(5)
+    assert list(rates) == sorted(rates, reverse=True)
+    assert rates == token_rates
+    assert list(left) == sorted(left)
+    assert left[0] < 100 < 10_000 < left[-1]
+    assert line.silent_seconds == pytest.approx(59.4)
+    clock.now += 10**6
+    assert line.left_seconds is None, "nobody can tell"
+    feed(board.apply, clock, (0, progress(100, 1000)), (1, progress(110, 1000)))
+    assert line.rate == pytest.approx(10), "what arrives again counts from then on"
+
+
 def test_a_new_phase_starts_the_rates_anew() -> None:
     clock = Clock()
     board = Board(STAGES, clock)
@@ -124,6 +149,42 @@ def test_money_is_shown_spent_of_the_cap_and_projected() -> None:
     assert "generate: spent $0.0312 of $2.00" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+TRAFFIC = {
+    "in_flight": 12,
+    "resting": 5,
+    "retried": 1031,
+    "faults": {"http_500": 3, "429": 25, "timeout": 6},
+}
+
+
+def test_what_is_asked_and_repeated_has_a_line_of_its_own() -> None:
+    clock = Clock()
+    board = Board(STAGES, clock)
+    told = progress(20, 100, usd=0.0312, usd_projected=1.404, max_usd=2.0, **TRAFFIC)
+    feed(board.apply, clock, (0, start("generate")), (1, told))
+    with terminal(80, 24) as (console, file):
+        dashboard = LiveDashboard(board, console)
+        shown = draw(dashboard, console, file)
+        assert "generate: spent $0.0312 of $2.00, about $1.40 in all" in shown
+        words = "12 in flight, 5 waiting, 1,031 repeated (429 25, timeout 6)"
+        assert f"generate: {words}" in shown
+        assert not any("faults" in line or "http_500" in line for line in shown)
+        clock.now += 42
+        assert "generate: no reply for 42 s, 12 in flight, 5 waiting" in "\n".join(
+            draw(dashboard, console, file)
+        )
+        feed(board.apply, clock, (0, progress(21, 100, in_flight=3, resting=0)))
+        lively = draw(dashboard, console, file)
+        assert "generate: 3 in flight, 1,031 repeated (429 25, timeout 6)" in lively
+        quiet = progress(22, 100, in_flight=3, retried=0, faults={"\x1b[2Jodd": 1})
+        feed(board.apply, clock, (0, quiet))
+        assert "generate: 3 in flight, faults: \ufffd[2Jodd 1" in draw(dashboard, console, file)
+    lines: list[str] = []
+    plain = PlainLines(Board(STAGES, clock), lines.append, clock)
+    feed(plain, clock, (0, start("generate")), (11, progress(20, 100, **TRAFFIC)))
+    assert lines[1] == f"  generate: 20 of 100, {words}"
+
+
 def test_plain_lines_tell_starts_ends_notes_and_progress_now_and_then() -> None:
     clock = Clock()
     lines: list[str] = []
@@ -154,6 +215,36 @@ def test_plain_lines_tell_starts_ends_notes_and_progress_now_and_then() -> None:
         "train: started",
         "  train: 10 of 120, loss 1.250",
     ]
+
+
+def test_plain_lines_tell_where_a_run_was_stopped() -> None:
+    clock = Clock()
+    lines: list[str] = []
+    plain = PlainLines(Board(STAGES, clock), lines.append, clock)
+    stop = {"event": "stopped", "stage": "generate", "message": "the cap is reached"}
+    spending = progress(20, 100, usd=1.5, max_usd=2.0)
+    feed(plain, clock, (0, start("generate")), (1, spending), (1, stop))
+    assert lines == ["generate: started", "generate: stopped at 20 of 100, spent $1.50 of $2.00"]
+
+
+def test_json_lines_hold_progress_back_but_never_the_last_of_a_phase() -> None:
+    clock = Clock()
+    file = io.StringIO()
+    write = JsonLines(file, clock)
+    steps = [(0.001, progress(step, 5000, what="base")) for step in range(1, 3001)]
+    then = [(0.001, progress(step, 9000, what="student")) for step in range(1, 2001)]
+    note = {"event": "note", "text": "x"}
+    feed(write, clock, (0, start("evaluate")), *steps, *then, (0, note), (0, progress(2001, 9000)))
+    stop = {"event": "stopped", "stage": "evaluate", "message": "m"}
+    feed(write, clock, (0, progress(2002, 9000)), (0, stop))
+    events = [json.loads(line) for line in file.getvalue().splitlines()]
+    told = [(e["event"], e.get("what"), e.get("done")) for e in events]
+    assert told[:2] == [("stage", None, None), ("progress", "base", 1)]
+    assert told[-5] == ("progress", "student", 2000)
+    assert [event["event"] for event in events[-4:]] == ["note", "progress", "progress", "stopped"]
+    assert events[-2]["done"] == 2002
+    assert ("progress", "base", 3000) in told
+    assert 20 <= len(told) <= 40, "five a second of five seconds"
 
 
 def test_json_lines_are_the_events() -> None:
@@ -236,6 +327,20 @@ def test_an_error_marks_the_stage_that_it_ended() -> None:
         last = file.getvalue()
     assert "stopped" in last
     assert "running" not in last.rpartition("DomainForge")[2]
+
+
+def test_the_last_picture_of_a_stopped_run_keeps_what_it_spent() -> None:
+    clock = Clock()
+    board = Board(STAGES, clock)
+    spending = progress(20, 100, usd=1.5, max_usd=2.0, **TRAFFIC)
+    feed(board.apply, clock, (0, start("generate")), (1, spending))
+    with terminal(100, 30) as (console, file):
+        with contextlib.suppress(KeyboardInterrupt), LiveDashboard(board, console).show():
+            raise KeyboardInterrupt
+        last = file.getvalue().rpartition("DomainForge")[2]
+    assert "stopped" in last
+    assert "generate: spent $1.50 of $2.00" in last
+    assert "generate: 1,031 repeated (429 25, timeout 6)" in last, "nothing is in flight any more"
 
 
 def test_a_pipe_gets_plain_lines_and_a_terminal_the_table() -> None:

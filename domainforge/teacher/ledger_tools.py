@@ -1,6 +1,7 @@
 """What `domainforge ledger` shows and writes out: the figures of a ledger, and its completions."""
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,29 @@ class IdentityFigures(NamedTuple):
     newest: float
 
 
+class OpenBatch(NamedTuple):
+    """A batch that has not come back.
+
+    Attributes:
+        submission: Our name for it; it is in the batch's metadata at the provider.
+        batch_id: The provider's name for it; None where that was not heard.
+        created: When it was handed over, in seconds since 1970.
+        requests: How many are in it.
+    """
+
+    submission: str
+    batch_id: str | None
+    identity: str
+    base_url: str
+    created: float
+    requests: int
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago it was handed over."""
+        return max(0.0, time.time() - self.created)
+
+
 @dataclass(frozen=True)
 class LedgerFigures:
     """What a ledger holds.
@@ -42,7 +66,8 @@ class LedgerFigures:
             counts with the most that it can have cost.
         interrupted: Requests whose process died before their reply was kept.
         in_flight: Requests of processes that are running now.
-        open_batches: Batches that have not come back.
+        batches: Those that have not come back, oldest first.
+        open_batches: How many these are.
         batch_requests: Requests in them.
     """
 
@@ -55,6 +80,7 @@ class LedgerFigures:
     charges: dict[str, Spent]
     interrupted: int
     in_flight: int
+    batches: tuple[OpenBatch, ...]
     open_batches: int
     batch_requests: int
 
@@ -83,6 +109,11 @@ class LedgerFigures:
             },
             "interrupted": self.interrupted,
             "in_flight": self.in_flight,
+            "batches": [
+                batch._asdict()
+                | {"created": utc_text(batch.created), "age_seconds": round(batch.age_seconds)}
+                for batch in self.batches
+            ],
             "open_batches": self.open_batches,
             "batch_requests": self.batch_requests,
         }
@@ -117,6 +148,12 @@ def read_figures(ledger: Ledger) -> LedgerFigures:
            SELECT account FROM started WHERE nano_usd OR tokens ORDER BY account"""
     )
     spent = {account: ledger.spent(account) for (account,) in accounts}
+    batches = ledger.read(
+        """SELECT submission, batch_id, identity, base_url, created,
+                  (SELECT count(*) FROM batch_requests AS r WHERE r.submission = b.submission)
+           FROM batches AS b WHERE status = ? ORDER BY id""",
+        OPEN,
+    )
     pages, page_bytes = (
         ledger.read(f"PRAGMA {name}")[0][0] for name in ("freelist_count", "page_size")
     )
@@ -130,7 +167,8 @@ def read_figures(ledger: Ledger) -> LedgerFigures:
         charges={account: sums for account, sums in spent.items() if sums.nano_usd or sums.tokens},
         interrupted=ledger.interrupted(),
         in_flight=sum(live_requests(ledger).values()),
-        open_batches=ledger.read("SELECT count(*) FROM batches WHERE status = ?", OPEN)[0][0],
+        batches=tuple(OpenBatch(*row) for row in batches),
+        open_batches=len(batches),
         batch_requests=ledger.read("SELECT count(*) FROM batch_requests")[0][0],
     )
 
