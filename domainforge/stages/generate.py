@@ -125,8 +125,11 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             ask_units(units, teacher, finish, note)
         except BudgetError as error:
             done, open_units = len(examples), len(units) - len(examples)
-            need = teacher.budget.project(_paid_calls_left(counts, recent)).nano_usd / NANO
-            about = f"; all of them would take about {short_usd(need)}" if need else ""
+            spent = teacher.budget.spent.nano_usd
+            need = teacher.budget.project(_paid_calls_left(counts, recent)).nano_usd
+            # Without a paid reply in this session there is nothing to go by.
+            all_take = f"; all of them would take about {short_usd(need / NANO)}"
+            about = all_take if need > spent else ""
             text = f"{error} ({done:,} of {len(units):,} are done, {open_units:,} left{about})"
             raise BudgetError(text) from error
         figures = {
