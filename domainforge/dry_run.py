@@ -13,6 +13,7 @@ from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_manifest
 from domainforge.stage import Stage
 from domainforge.stages import generate
+from domainforge.teacher.endpoint import describe_missing_keys
 from domainforge.teacher.prices import teacher_price
 
 _CHEAP = ("ingest", "chunk", "assign")
@@ -41,10 +42,12 @@ class DryRun:
     Attributes:
         stages: All stages, in order.
         calls: What would be asked of the teacher; None where generate would not run.
+        notes: Sentences that the user should read.
     """
 
     stages: tuple[StagePlan, ...]
     calls: generate.CallCount | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ def plan_run(
             if stage.name == "generate" and plan.state == "would run":
                 inputs = planner.inputs(stage)
                 calls = generate.plan_calls(pipeline.generate, inputs, context).count
-    return DryRun(tuple(plans), calls)
+    needs_keys = calls is not None and calls.to_ask > 0
+    notes = describe_missing_keys(pipeline.teacher) if needs_keys else ()
+    return DryRun(tuple(plans), calls, tuple(notes))
 
 
 class _Planner:

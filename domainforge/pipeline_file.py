@@ -1,6 +1,5 @@
 """A pipeline file: YAML that is data, checked whole, all faults reported with their lines."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
+from domainforge.config_faults import KeyPath, explain_value, find_key
 from domainforge.errors import ConfigError
 from domainforge.filters.rows import FilterConfig
 from domainforge.sources.config import SourceConfig
@@ -22,8 +22,6 @@ from domainforge.stages.ingest import IngestConfig
 from domainforge.stages.split import SplitConfig
 from domainforge.teacher.config import TeacherConfig
 from domainforge.training.config import TrainConfig
-
-KeyPath = tuple[str | int, ...]
 
 
 class Pipeline(Settings):
@@ -192,39 +190,15 @@ def _describe(fault: Mapping[str, Any], origin: str, lines: Mapping[KeyPath, int
     where = f"{origin}:{line}" if line else origin
     key = ".".join(map(str, place)) or "pipeline"
     if fault["type"] == "extra_forbidden":
-        near = _near_match(place)
+        near = find_key(Pipeline, place)
         hint = f"; did you mean '{near}'?" if near else ""
         return f"{where}: {key}: unknown key{hint}"
     if fault["type"] == "missing":
         return f"{where}: {key}: missing; this key has no default"
     seen = fault.get("input")
-    message = str(fault["msg"]).removeprefix("Value error, ")
     # A key pasted where its variable's name belongs must not come back in the error.
     secret = place[:1] == ("teacher",)
-    shown = f" (it is {seen!r})" if isinstance(seen, str | int | float) and not secret else ""
+    message = explain_value(fault, Pipeline, secret=secret)
+    told = str(seen).lower() if isinstance(seen, bool) else repr(seen)
+    shown = f" (it is {told})" if isinstance(seen, str | int | float) and not secret else ""
     return f"{where}: {key}: {message}{shown}"
-
-
-def _near_match(place: KeyPath) -> str | None:
-    model: type[Settings] = Pipeline
-    for part in place[:-1]:
-        if isinstance(part, int):
-            continue
-        info = model.model_fields.get(part)
-        found = settings_of(info.annotation) if info else None
-        if found is None:
-            return None
-        model = found
-    near = difflib.get_close_matches(str(place[-1]), list(model.model_fields), n=1, cutoff=0.5)
-    return near[0] if near else None
-
-
-def settings_of(annotation: Any) -> type[Settings] | None:
-    """Return the config class that a field holds, also inside a list or a union."""
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = settings_of(argument)
-        if found is not None:
-            return found
-    return None

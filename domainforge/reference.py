@@ -6,7 +6,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from domainforge.pipeline_file import Pipeline, settings_of
+from domainforge.config_faults import settings_of
+from domainforge.pipeline_file import Pipeline
 from domainforge.stage import Settings, shapes_output
 
 _INTRO = """# Pipeline file

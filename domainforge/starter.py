@@ -8,8 +8,9 @@ from typing import Any
 
 import yaml
 
+from domainforge.config_faults import settings_of
 from domainforge.errors import ConfigError, SourceError
-from domainforge.pipeline_file import Pipeline, check_pipeline, settings_of
+from domainforge.pipeline_file import Pipeline, check_pipeline
 from domainforge.run_folder import write_atomic
 from domainforge.sources.config import SourceConfig
 from domainforge.sources.files import LOADERS, FoundFiles, find_files
@@ -18,10 +19,20 @@ from domainforge.stage import Settings
 _COLUMNS = 96
 _EXAM_NAMES = ("exam.jsonl", "exam.csv")
 
+MONEY_HINT = (
+    "`domainforge run ... --estimate 20` asks 20 requests and tells what all would cost; a cap",
+    "holds whatever happens, and wants a price where it isn't known:",
+    "  budget: {max_usd: 5}",
+    "  price: {input_usd_per_million: 0.15, output_usd_per_million: 0.60}",
+)
 ENDPOINT_HINT = (
     "An endpoint that speaks OpenAI's protocol writes better questions; the key stays in the",
     "environment, here stands only the name of its variable:",
-    "teacher: {base_url: http://127.0.0.1:8000/v1, model: NAME, api_key_env: MY_KEY}",
+    "teacher:",
+    "  base_url: http://127.0.0.1:8000/v1",
+    "  model: NAME",
+    "  api_key_env: MY_KEY",
+    *MONEY_HINT,
 )
 PROMPT_HINT = (
     "To change how it asks: `domainforge prompts show qa > prompts/qa.md`, edit, and",
@@ -78,8 +89,11 @@ def pipeline_text(values: Mapping[str, Any], path: Path) -> str:
     lines = [f"# domainforge run {path}", "# What is left out has a default; run.json of a run"]
     lines[1] += " shows every key."
     hints: dict[str, Sequence[str]] = {"generate": PROMPT_HINT}
-    if values.get("teacher") == "embedded":
+    teacher = values.get("teacher")
+    if teacher == "embedded":
         hints["teacher"] = ENDPOINT_HINT
+    elif isinstance(teacher, Mapping) and "base_url" in teacher and "budget" not in teacher:
+        hints["teacher"] = MONEY_HINT
     for name, info in Pipeline.model_fields.items():
         if name in values:
             lines += ["", *_comment(info.description, 0), *_emit(name, values[name], info, 0)]
@@ -97,7 +111,11 @@ def write_pipeline(path: Path, text: str) -> None:
         StorageError: It can't be written.
     """
     if path.exists():
-        raise ConfigError(f"{path}: is there already and stays as it is; choose another name")
+        raise ConfigError(
+            f"{path}: is there already and stays as it is; `domainforge run {path}` runs it, "
+            "`domainforge wizard` writes one under a name that you choose, and for a new one of "
+            "this name move it away first"
+        )
     write_atomic(path, text)
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import typer.main
 
-from domainforge.cli import app
+from domainforge.cli import INTERRUPTED, VERDICT_CODES, app
+from domainforge.errors import DomainForgeError
 from domainforge.reference import pipeline_reference
 
 ROOT = Path(__file__).parent.parent
@@ -62,3 +63,16 @@ def test_links_between_papers_lead_somewhere() -> None:
             r"`((?:docs|benchmarks|pipelines|data|tests)/[\w./-]+)`", page.read_text()
         ):
             assert (ROOT / name).exists(), f"{page.name} names {name}, which isn't there"
+
+
+def test_the_quickstart_names_every_exit_status() -> None:
+    table = (ROOT / "docs" / "quickstart.md").read_text().split("| exit status |")[1]
+    listed = {
+        int(n) for cell in re.findall(r"^\| ([\d, ]+) \|", table, re.M) for n in cell.split(",")
+    }
+    ends, classes = {0, INTERRUPTED, *VERDICT_CODES.values()}, [DomainForgeError]
+    while classes:
+        error = classes.pop()
+        ends.add(error.exit_code)
+        classes += error.__subclasses__()
+    assert listed == ends

@@ -106,3 +106,30 @@ def test_what_would_stop_the_run_stops_the_plan(tmp_path: Path) -> None:
     values = pipeline_values("http://127.0.0.1:1/v1", evaluate={"control": "gone"})
     with pytest.raises(ConfigError, match=r"evaluate\.control: .*gone"):
         plan_run(check_pipeline(values, "p.yaml"), project)
+
+
+def test_a_key_that_is_missing_is_told_before_any_work(
+    tmp_path: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SET_TEACHER_KEY", "something")
+    values = pipeline_values("http://127.0.0.1:1/v1")
+    entries = [{"api_key_env": name} for name in ("LOST_TEACHER_KEY", "SET_TEACHER_KEY")]
+    values["teacher"] |= {"api_key_env": "NO_TEACHER_KEY", "endpoints": entries}
+    pipeline = check_pipeline({**values, "name": "keys"}, "p.yaml")
+    project = make_project(tmp_path / "p")
+    first, second = plan_run(pipeline, project).notes
+    assert first.startswith("the environment variable NO_TEACHER_KEY (teacher.api_key_env) is not ")
+    assert "LOST_TEACHER_KEY (teacher.endpoints.0.api_key_env)" in second
+    events: list[dict[str, Any]] = []
+    run_pipeline(pipeline, project, lambda event: events.append(dict(event)), until_stage="ingest")
+    assert [event for event in events if event["event"] == "note"] == []
+    with pytest.raises(ConfigError, match="NO_TEACHER_KEY"):
+        run_pipeline(pipeline, project, lambda event: events.append(dict(event)))
+    kinds = [event["event"] for event in events]
+    notes = [event["text"] for event in events if event["event"] == "note"]
+    assert notes == [first, second]
+    assert kinds.index("note") < kinds.index("stage", kinds.index("done"))
+    # What the ledger answers needs no key.
+    teacher = json.loads((finished / "small.yaml").read_text())["teacher"]
+    keyless = {**teacher, "api_key_env": "NO_TEACHER_KEY"}
+    assert plan(finished, teacher=keyless, from_stage="generate").notes == ()

@@ -1,10 +1,14 @@
 import importlib
 import pkgutil
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import domainforge
+from domainforge.config_faults import settings_of
 from domainforge.errors import ConfigError
 from domainforge.files import shipped_folder
 from domainforge.pipeline_file import Pipeline, check_pipeline, load_pipeline
@@ -74,6 +78,92 @@ generate:
 
 def test_a_key_far_from_any_other_gets_no_advice(tmp_path: Path) -> None:
     assert faults(tmp_path, GOOD + "xyzzy: 1\n") == ["town.yaml:4: xyzzy: unknown key"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "meant"),
+    [
+        ("teacher: {max_usd: 5}", "teacher.max_usd", "budget.max_usd"),
+        ("teacher: {max_usdd: 5}", "teacher.max_usdd", "budget.max_usd"),
+        ("teacher: {max_retry: 5}", "teacher.max_retry", "max_retries"),
+        ("teacher: {api_key: K}", "teacher.api_key", "api_key_env"),
+        ("teacher: {price: {input: 1}}", "teacher.price.input", "input_usd_per_million"),
+        ("generate: {per_chunk: 3}", "generate.per_chunk", "tasks.0.per_chunk"),
+        ("epochs: 3", "epochs", "train.epochs"),
+        ("base_url: x", "base_url", "teacher.base_url"),
+        ("train: {documents: 3}", "train.documents", "mixture.documents"),
+    ],
+)
+def test_a_key_in_the_wrong_place_or_half_written(
+    tmp_path: Path, text: str, place: str, meant: str
+) -> None:
+    hint = f"town.yaml:4: {place}: unknown key; did you mean '{meant}'?"
+    assert hint in faults(tmp_path, f"{GOOD}{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("teacher.budget", "5", "write a mapping, for example {max_usd: 5}; its keys: max_usd, "),
+        ("teacher.price", "3", "{input_usd_per_million: 3, output_usd_per_million: 3}; its keys"),
+        ("teacher.privacy", "refuse", "for example {secrets: refuse}; its keys: secrets, "),
+        ("teacher.privacy", "off", "for example {secrets: 'off'}"),
+        ("teacher.endpoints", "['http://x']", "for example {base_url: ...}; its keys: base_url"),
+        ("teacher.endpoints", "http://x", "a list of mappings, for example [{base_url: ...}]; "),
+        ("teacher.serve_args", "--x", "write a list, one word each: [--a, '1']"),
+        ("teacher.serve_args", "[--x, 1]", "write text; a number"),
+        ("teacher.form", "chatt", "write 'auto', 'chat' or 'completion'; did you mean 'chat'?"),
+        ("teacher.concurrency", "0", "write a number of at least 1"),
+        ("evaluate", "x.jsonl", "for example {exam: x.jsonl}; its keys: exam, control"),
+        ("evaluate", "", "write a mapping or leave the key out, for example {"),
+        ("generate", "5", "for example {tasks: [{prompt: ...}]}; its keys: tasks"),
+        ("generate", "{tasks: qa}", "write a list of mappings, for example [{prompt: qa}]"),
+        ("filter.skip", "empty", "write a list, one word each: [empty]"),
+        ("train.epochs", "many", "write a number (it is 'many')"),
+        ("train.keep_best", "perhaps", "write true or false"),
+    ],
+)
+def test_faults_say_what_to_write(tmp_path: Path, key: str, value: str, says: str) -> None:
+    assert any(says in line for line in faults(tmp_path, GOOD, f"{key}={value}"))
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, True, -7, 0.123, "sk-secret-123", [], ["sk-secret-123"], {"x": "y"}, {5: 1}]
+)
+def test_no_fault_speaks_of_python(wrong: object) -> None:
+    """Try a value in every place of a pipeline file."""
+
+    def places(model: type[Settings], above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        for name, info in model.model_fields.items():
+            yield (*above, name)
+            inner = settings_of(info.annotation)
+            if inner is not None:
+                item = () if inner is info.annotation or "tuple" not in str(info) else ("0",)
+                yield from places(inner, (*above, name, *item))
+
+    told: dict[tuple[str, ...], str] = {}
+    for place in places(Pipeline, ()):
+        values: Any = wrong
+        for part in reversed(place):
+            values = [values] if part == "0" else {part: values}
+        try:
+            check_pipeline({"sources": [{"files": "d"}]} | values, "f")
+        except ConfigError as error:
+            told[place] = str(error)
+    assert len(told) > 10
+    words = r"Input|\b(valid|instance|tuple|dict|dictionary|None|True|False|\w+Config)\b"
+    assert [text for text in told.values() if re.search(words, text)] == []
+    about_teacher = [text for place, text in told.items() if place[0] == "teacher"]
+    assert [text for text in about_teacher if "sk-secret" in text] == []
+
+
+@pytest.mark.parametrize(("value", "wanted"), [("no", "no"), ("yes", "yes"), ("auto", "auto")])
+def test_words_that_yaml_takes_for_booleans(tmp_path: Path, value: str, wanted: str) -> None:
+    teacher = "{base_url: 'http://127.0.0.1:1/v1', model: m, privacy: {phone_region: NO}"
+    path = write(tmp_path, f"{GOOD}teacher: {teacher}, json_schema: {value}}}\n")
+    assert load_pipeline(path).teacher.json_schema == wanted
+    assert load_pipeline(path).teacher.privacy.phone_region == "NO"
+    assert load_pipeline(path, ["teacher.json_schema=no"]).teacher.json_schema == "no"
 
 
 def test_missing_sources(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -213,6 +214,18 @@ def test_the_comments_are_the_descriptions_of_the_fields(project: Path) -> None:
     assert max(map(len, text.splitlines())) <= 96
 
 
+@pytest.mark.parametrize("teacher", ["embedded", {"base_url": "http://h/v1", "model": "m"}])
+def test_the_hint_about_money_is_yaml_that_loads(tmp_path: Path, teacher: Any) -> None:
+    text = pipeline_text({"sources": [{"files": "d"}], "teacher": teacher}, Path("p.yaml"))
+    assert "--estimate" in text
+    hinted = text if isinstance(teacher, dict) else text.replace("\nteacher: embedded\n", "\n")
+    hinted = re.sub(r"^# (teacher:| +\w+: )", r"\1", hinted, flags=re.M)
+    (tmp_path / "p.yaml").write_text(hinted)
+    found = load_pipeline(tmp_path / "p.yaml").teacher
+    assert found.price is not None
+    assert (found.kind, found.budget.max_usd) == ("endpoint", 5)
+
+
 def test_values_survive_being_written(project: Path) -> None:
     values = {
         "name": "x",
@@ -237,7 +250,9 @@ def test_a_starter_finds_the_exam_beside_the_documents(project: Path) -> None:
 
 def test_no_file_is_overwritten(tmp_path: Path) -> None:
     write_pipeline(tmp_path / "deep" / "p.yaml", "one")
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(
+        ConfigError, match=r"is there already .*`domainforge wizard` .* move it away"
+    ):
         write_pipeline(tmp_path / "deep" / "p.yaml", "two")
     assert (tmp_path / "deep" / "p.yaml").read_text() == "one"
 

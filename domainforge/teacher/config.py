@@ -1,12 +1,17 @@
 """What a pipeline file says about its teacher: who answers, and how hard it may be asked."""
 
-import re
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from domainforge.stage import Settings, transport_field
+from domainforge.teacher.config_checks import (
+    check_base_url,
+    check_variable_name,
+    find_doubles,
+    read_yes_or_no,
+)
 from domainforge.teacher.privacy import PrivacyConfig
 from domainforge.teacher.serve.arguments import check_arguments, check_server_name
 from domainforge.teacher.transports.langchain_terms import check_langchain
@@ -269,6 +274,11 @@ class TeacherConfig(Settings):
     def _check_variable_name(cls, value: str | None) -> str | None:
         return check_variable_name(value)
 
+    @field_validator("json_schema", mode="before")
+    @classmethod
+    def _accept_yaml_booleans(cls, value: Any) -> Any:
+        return read_yes_or_no(value)
+
     @field_validator("serve", mode="before")
     @classmethod
     def _check_serve(cls, value: Any) -> Any:
@@ -311,6 +321,8 @@ class TeacherConfig(Settings):
                 "`endpoints` at other addresses need `same_as`: a name of your choice that says "
                 "that they all serve the same model, since the ledger keeps replies under it"
             )
+        others = [(e.base_url, e.model, e.api_key_env) for e in self.endpoints]
+        faults += find_doubles((self.base_url, self.model, self.api_key_env), others)
         if self.transport == "langchain":
             faults += check_langchain(kind, self.model, self.form)
         if faults:
@@ -347,40 +359,6 @@ class TeacherConfig(Settings):
         if self.form == "auto":
             return "completion" if self.embedded else "chat"
         return self.form
-
-
-def check_base_url(value: str | None) -> str | None:
-    """Return an address without a slash at its end.
-
-    Raises:
-        ValueError: It is no whole address, or it carries a secret.
-    """
-    if value is None:
-        return None
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("write a whole address, for example http://127.0.0.1:8000/v1")
-    if parts.username or parts.password or parts.query:
-        raise ValueError(
-            "the address must carry no user, password or query: a pipeline file holds no "
-            "secrets; name the key's variable in `api_key_env`"
-        )
-    return value.rstrip("/")
-
-
-def check_variable_name(value: str | None) -> str | None:
-    """Return the name of an environment variable.
-
-    Raises:
-        ValueError: It is none; most likely a key was pasted.
-    """
-    # Upper case only: a pasted key nearly always fails this, a variable's name hardly ever.
-    if value is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
-        raise ValueError(
-            "write the NAME of an environment variable (capitals, digits, underscores), "
-            "never the key itself"
-        )
-    return value
 
 
 def endpoint_identity(base_url: str, model: str, same_as: str | None = None) -> str:

@@ -74,3 +74,22 @@ def read_api_key(config: TeacherConfig) -> str | None:
             f"set it with `export {name}=...`"
         )
     return key
+
+
+def describe_missing_keys(config: TeacherConfig) -> list[str]:
+    """Say of each variable that should hold a key and doesn't what will come of it.
+
+    No error: what the ledger answers needs no key.
+    """
+    first = ("teacher", config.api_key_env)
+    others = [(f"teacher.endpoints.{n}", e.api_key_env) for n, e in enumerate(config.endpoints)]
+    missing = {
+        name: place
+        for place, name in reversed([first, *others])
+        if name and not os.environ.get(name, "").strip()
+    }
+    return [
+        f"the environment variable {name} ({place}.api_key_env) is not set: the run will stop at "
+        "the first request that the ledger can't answer"
+        for name, place in reversed(missing.items())
+    ]

@@ -184,8 +184,8 @@ def down_advice(base_url: str, fault: Fault) -> str:
     """Say what to do about an endpoint that can't be reached."""
     if base_url.startswith("langchain:"):
         return (
-            f"{base_url} does not answer ({fault.detail}); check the network, and the address where "
-            "the provider's package takes one from the environment"
+            f"{base_url} does not answer ({fault.detail}); check the network, and the address "
+            "where the provider's package takes one from the environment"
         )
     return f"{base_url} does not answer ({fault.detail}); start it, or check teacher.base_url"
 

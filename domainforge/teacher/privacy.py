@@ -44,6 +44,12 @@ class PrivacyConfig(Settings):
         # YAML 1.1 reads a bare `off` as false.
         return "off" if value is False else value
 
+    @field_validator("phone_region", mode="before")
+    @classmethod
+    def _accept_yaml_no(cls, value: Any) -> Any:
+        # YAML 1.1 reads Norway as false.
+        return "NO" if value is False else value
+
     @field_validator("phone_region")
     @classmethod
     def _check_region(cls, value: str | None) -> str | None:

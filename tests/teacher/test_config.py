@@ -81,3 +81,43 @@ def test_every_field_is_described() -> None:
 )
 def test_identity(left: tuple[str, ...], right: tuple[str, ...], same: bool) -> None:
     assert (endpoint_identity(*left) == endpoint_identity(*right)) is same
+
+
+@pytest.mark.parametrize(("value", "read_as"), [(False, "no"), (True, "yes"), ("auto", "auto")])
+def test_a_bare_yes_or_no_is_a_word(value: object, read_as: str) -> None:
+    config = read({"base_url": URL, "model": "m", "json_schema": value})
+    assert config.json_schema == read_as
+
+
+def test_norway_is_a_country() -> None:
+    assert read({"embedded": True, "privacy": {"phone_region": False}}).privacy.phone_region == "NO"
+    with pytest.raises(ValidationError):
+        read({"embedded": True, "privacy": {"phone_region": True}})
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([{}], r"`endpoints\.0` is empty; give it another `base_url` or `api_key_env`"),
+        ([{"api_key_env": "TWO"}, {}], r"`endpoints\.1` is empty"),
+        (
+            [{"api_key_env": "ONE"}],
+            r"`endpoints\.0` has address, model and key of the teacher's own",
+        ),
+        ([{"base_url": URL + "/", "model": "m", "api_key_env": "ONE"}], "of the teacher's own"),
+        (
+            [{"api_key_env": "TWO"}, {"api_key_env": "TWO"}],
+            r"`endpoints\.1` has .* of `endpoints\.0`",
+        ),
+    ],
+)
+def test_an_endpoint_that_adds_nothing(entries: list[object], message: str) -> None:
+    first = {"base_url": URL, "model": "m", "api_key_env": "ONE"}
+    with pytest.raises(ValidationError, match=message):
+        read({**first, "endpoints": entries})
+
+
+def test_endpoints_that_differ_in_one_thing_are_fine() -> None:
+    entries = [{"api_key_env": "TWO"}, {"base_url": URL}, {"model": "n", "api_key_env": "ONE"}]
+    config = read({"base_url": URL, "model": "m", "api_key_env": "ONE", "endpoints": entries})
+    assert len(config.endpoints) == 3

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from domainforge.errors import ConfigError, TeacherError
 from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.fault import Fault, down_advice
 from domainforge.teacher.prices import find_price
 from domainforge.teacher.request import Request
 from domainforge.teacher.session import open_gate, open_teacher, teacher_identity
@@ -204,7 +205,8 @@ def test_what_can_not_go_together(settings: dict[str, Any], fault: str) -> None:
     ("model", "fault"),
     [
         ("mistralai:mistral-small", "can't be used yet.*langchain-mistralai"),
-        ("nobody:model", "can't make a model of nobody:model"),
+        ("nobody:model", "no provider 'nobody' .the part before the colon.*; it knows anthropic, "),
+        ("antropic:model", "no provider 'antropic' .*did you mean 'anthropic:'"),
         ("openai:gpt-4o-mini", "api_key_env"),
     ],
 )
@@ -234,3 +236,10 @@ def test_prices_are_found_by_provider() -> None:
     assert find_price("langchain:anthropic:claude-sonnet-4-5", "").known
     assert not find_price("langchain:bedrock:claude-sonnet-4-5", "x").known
     assert not find_price("langchain:anthropic:nobody-1", "x").known
+
+
+def test_advice_is_not_about_an_address_that_nobody_gave() -> None:
+    fault = Fault("connection", "refused")
+    assert "teacher.base_url" not in down_advice(f"langchain:{MODEL}", fault)
+    assert "check the network" in down_advice(f"langchain:{MODEL}", fault)
+    assert "check teacher.base_url" in down_advice("http://127.0.0.1:1/v1", fault)

@@ -88,7 +88,7 @@ def check_arguments(arguments: tuple[str, ...]) -> tuple[str, ...]:
         ValueError: One is ours to set, or would run code.
     """
     if arguments and not arguments[0].startswith("-"):
-        raise ValueError(f"`serve_args` must begin with an option, not {arguments[0]!r}")
+        raise ValueError("`serve_args` must begin with an option, for example --max-model-len")
     for argument in arguments:
         if not argument.startswith("--"):
             continue

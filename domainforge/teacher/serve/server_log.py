@@ -2,7 +2,9 @@
 
 import fcntl
 import os
+import re
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -12,6 +14,14 @@ from domainforge.errors import StorageError
 _LAST_LINES = 5
 _TAIL_BYTES = 64 * 1024
 _LONGEST_LINE_CHARS = 400
+# Of a Python traceback, which may stand behind a prefix of the logger, only its end says anything.
+_FRAME = re.compile(r'(?:^|\s)File "[^"]*", line \d+(?:, in \S.*)?$')
+_AROUND_FRAMES = re.compile(
+    r"(?:Traceback \(most recent call last\):"
+    r"|During handling of the above exception, another exception occurred:"
+    r"|The above exception was the direct cause of the following exception:"
+    r"|(?:^|\s)[~^]+)$"
+)
 
 
 class ServerLog:
@@ -58,11 +68,11 @@ class ServerLog:
         self._start = os.fstat(self._file.fileno()).st_size
 
     def last_words(self, lines: int = _LAST_LINES) -> str:
-        """Return the last lines since the last mark, as one."""
+        """Return the last lines since the last mark, as one, without the frames of tracebacks."""
         end = os.fstat(self._file.fileno()).st_size
         start = max(self._start, end - _TAIL_BYTES)
         text = os.pread(self._file.fileno(), end - start, start).decode(errors="replace")
-        said = [line.strip()[:_LONGEST_LINE_CHARS] for line in text.splitlines() if line.strip()]
+        said = [line.strip()[:_LONGEST_LINE_CHARS] for line in _leave_out_frames(text.splitlines())]
         return " / ".join(said[-lines:]) or "it said nothing"
 
     def close(self, *, keep: bool) -> None:
@@ -70,6 +80,23 @@ class ServerLog:
         self._file.close()
         if self.is_temporary and not keep:
             self.path.unlink(missing_ok=True)
+
+
+def _leave_out_frames(lines: Sequence[str]) -> Iterator[str]:
+    """Yield the lines that say something; the line of source under a frame is a frame's too."""
+    margin: slice | None = None
+    for line in lines:
+        if not line.strip() or _AROUND_FRAMES.search(line.rstrip()):
+            continue
+        if _FRAME.search(line.rstrip()):
+            at = line.rindex('File "')
+            # Source is indented deeper than its frame, behind the same prefix.
+            margin = slice(len(line[:at].rstrip()), at + 1)
+        elif margin is not None and not line[margin].strip():
+            margin = None
+        else:
+            margin = None
+            yield line
 
 
 def _open_in(folder: Path, stem: str) -> tuple[Path, FileIO]:

@@ -46,12 +46,7 @@ def vllm_launch(
     Raises:
         TeacherError: vLLM is not installed.
     """
-    program = shutil.which("vllm")
-    if program is None:
-        raise TeacherError(
-            "`serve: vllm` needs vLLM, and no `vllm` is on the PATH; install it on a machine with "
-            "a GPU (`pip install vllm`), or give `base_url` of a server that runs elsewhere"
-        )
+    program = _find_program()
     revision = ["--revision", model.commit] if model.commit else []
 
     def command(port: int) -> list[str]:
@@ -84,7 +79,8 @@ def find_vllm_model(name: str, revision: str | None, project: Path) -> VllmModel
     asked of the network; else the Hub is asked.
 
     Raises:
-        TeacherError: No such folder, no such model, or the Hub can't be reached.
+        TeacherError: No such folder, no such model, or the Hub can't be reached; or it would have
+            to be asked for a vLLM that is not installed.
     """
     folder = (project / Path(name).expanduser()).absolute()
     if folder.is_dir():
@@ -105,19 +101,31 @@ def find_vllm_model(name: str, revision: str | None, project: Path) -> VllmModel
     return VllmModel(name, commit=_resolve_commit(name, revision or "main"))
 
 
+def _find_program() -> str:
+    program = shutil.which("vllm")
+    if program is None:
+        raise TeacherError(
+            "`serve: vllm` needs vLLM, and no `vllm` is on the PATH; install it on a machine with "
+            "a GPU (`pip install vllm`), or give `base_url` of a server that runs elsewhere"
+        )
+    return program
+
+
 def _resolve_commit(name: str, revision: str) -> str:
     if _COMMIT.fullmatch(revision):
         return revision
+    import httpx2
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     cached = try_to_load_from_cache(name, "config.json", revision=revision)
     if isinstance(cached, str):
         return Path(cached).parent.name
+    _find_program()  # nothing is asked of anyone for a model that can't be served here
     try:
         commit = HfApi().model_info(name, revision=revision).sha
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (HfHubHTTPError, HFValidationError, OSError, httpx2.HTTPError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TeacherError(
             f"teacher.model: {name!r} at {revision!r} is not in this machine's cache and can't be "
             f"had from the Hub ({reason}); check the name and the network, log in with "

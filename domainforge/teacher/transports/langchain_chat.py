@@ -14,6 +14,7 @@ from domainforge.teacher.request import Answer, Request
 from domainforge.teacher.transports.contract import MAX_REPLY_BYTES
 from domainforge.teacher.transports.http_client import open_http_client
 from domainforge.teacher.transports.langchain_reading import find_fault, make_completion
+from domainforge.teacher.transports.langchain_terms import find_unknown_provider
 from domainforge.teacher.transports.schema import response_format
 
 _MOST_MODELS = 64
@@ -166,6 +167,9 @@ def _build(endpoint: Endpoint, settings: dict[str, Any]) -> Any:
     except ImportError as error:
         raise ConfigError(f"teacher.model: {endpoint.model} can't be used yet: {error}") from error
     except (ValueError, TypeError, OSError, openai.OpenAIError) as error:
+        unknown = find_unknown_provider(endpoint.model, str(error))
+        if unknown is not None:
+            raise ConfigError(unknown) from None
         # A provider that LangChain doesn't know, or a setting that is missing; never the values.
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -84,9 +85,12 @@ def test_a_file_that_is_missing_or_none_is_reported(tmp_path: Path) -> None:
         teacher_identity(config_for("other.gguf"), tmp_path)
     with (
         open_teacher(config_for("near.gguf"), tmp_path / "l", FAST) as teacher,
-        pytest.raises(TeacherError, match=r"near\.gguf did not start .*whole GGUF.*its log is"),
+        pytest.raises(
+            TeacherError, match=r"near\.gguf did not start .*whole GGUF.*its log is"
+        ) as caught,
     ):
         list(teacher.ask([Request(prompt="One", max_tokens=2)]))
+    assert not re.search(r"\^\^|File \"|\.py", str(caught.value))
 
 
 def test_a_model_in_several_files_is_all_of_them(tmp_path: Path) -> None:

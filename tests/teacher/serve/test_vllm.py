@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -197,7 +199,7 @@ def test_a_branch_is_resolved_in_the_cache_of_the_hub(tmp_path: Path) -> None:
     assert teacher_identity(config_for("org/kept"), tmp_path) == f"hub:org/kept@{COMMIT}"
 
 
-def test_a_branch_that_is_not_cached_is_asked_of_the_hub(tmp_path: Path) -> None:
+def test_a_branch_that_is_not_cached_is_asked_of_the_hub(tmp_path: Path, program: Path) -> None:
     class Hub(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             known = self.path.startswith("/api/models/org/new/revision/v1")
@@ -237,6 +239,45 @@ except Exception as error:
     assert fault.startswith("TeacherError teacher.model: 'org/unknown' at 'main' is not in this")
 
 
+def test_a_hub_that_cannot_be_reached_is_no_bug(tmp_path: Path, program: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from domainforge.errors import TeacherError
+from domainforge.teacher.serve.vllm import find_vllm_model
+try:
+    find_vllm_model("org/new", None, Path(sys.argv[1]))
+except TeacherError as error:
+    print(error)
+"""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # bound and not listening: refuses
+        out = subprocess.check_output(
+            [sys.executable, "-c", code, str(tmp_path)],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "HF_ENDPOINT": f"http://127.0.0.1:{closed.getsockname()[1]}",
+                "HF_HUB_OFFLINE": "0",
+            },
+            text=True,
+        )
+    assert re.match(
+        r"teacher\.model: 'org/new' at 'main' .* the Hub \(\S.*\); check .* the network", out
+    )
+    assert "give the whole commit in `revision`, or name a local folder" in out
+
+
+def test_a_missing_program_is_named_before_the_hub_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(TeacherError, match="no `vllm` is on the PATH"):
+        teacher_identity(config_for("org/absent"), tmp_path)
+    named = config_for("org/absent", revision=COMMIT)
+    assert teacher_identity(named, tmp_path) == f"hub:org/absent@{COMMIT}"
+
+
 @pytest.mark.parametrize(
     ("model", "revision", "message"),
     [
@@ -248,7 +289,7 @@ except Exception as error:
     ],
 )
 def test_models_that_are_not_there_are_explained(
-    tmp_path: Path, model: str, revision: str | None, message: str
+    tmp_path: Path, program: Path, model: str, revision: str | None, message: str
 ) -> None:
     make_model(tmp_path)
     with pytest.raises(TeacherError, match=message):
