@@ -1,7 +1,8 @@
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 
 from domainforge.errors import BudgetError, TeacherError
 from domainforge.teacher.batch.terms import BatchTerms
-from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.client import Teacher
+from domainforge.teacher.config import PriceConfig, TeacherConfig
 from domainforge.teacher.ledger import Ledger
-from domainforge.teacher.request import Reply
+from domainforge.teacher.prices import find_price
+from domainforge.teacher.request import Reply, Request
 from domainforge.teacher.session import open_teacher
 from tests.support.batch_server import BatchServer, Fate
 from tests.support.teacher_server import TeacherServer
@@ -134,3 +137,111 @@ def test_a_cap_that_leaves_a_trickle_stops_instead_of_batches_of_one(tmp_path: P
         with Ledger(tmp_path / "l") as ledger:
             assert ledger.spent("run").nano_usd <= 3_000_000
             assert ledger.read("SELECT count(*) FROM batch_requests") == [(0,)]
+
+
+def worst_case_nano_usd() -> int:
+    """Return what one of the requests may cost in a batch."""
+    price = find_price(None, None, PriceConfig(**PRICE)).for_batch()
+    return price.worst_case(chat(1)).nano_usd
+
+
+@contextmanager
+def open_capped(server: BatchServer, path: Path, requests: float) -> Iterator[Teacher]:
+    """Open a teacher with room for the worst case of so many requests."""
+    cap = {"max_usd": requests * worst_case_nano_usd() / 1e9}
+    config = config_for(server.base_url, batch=True, same_as="lab", price=PRICE, budget=cap)
+    options: dict[str, Any] = {"account": "run", "batch_terms": TERMS}
+    with open_teacher(config, path, FAST, say=lambda text: None, **options) as teacher:
+        yield teacher
+
+
+def breaks_off_after(count: int) -> Iterator[Request]:
+    """Give so many requests, then fail."""
+    for number in range(count):
+        yield chat(number)
+    raise OSError("of the caller")
+
+
+@pytest.mark.timeout(20)
+def test_a_batch_that_loses_rows_keeps_to_the_cap(tmp_path: Path) -> None:
+    lost = Fate(drop=frozenset(range(10)))
+    with (
+        TeacherServer() as teacher,
+        BatchServer(teacher, dict.fromkeys(range(6), lost)) as server,
+        open_capped(server, tmp_path / "l", 11) as asked,
+    ):
+        replies = list(asked.ask(chat(number) for number in range(10)))
+        assert {reply.status for reply in replies} == {"failed"}
+        assert len(server.batches) == 1
+        assert asked.budget.spent.nano_usd <= 11 * worst_case_nano_usd()
+        assert asked.budget.reserved == (0, 0)
+
+
+@pytest.mark.timeout(20)
+def test_what_a_broken_off_call_had_gathered_is_free_again(tmp_path: Path) -> None:
+    with (
+        TeacherServer() as teacher,
+        BatchServer(teacher) as server,
+        open_capped(server, tmp_path / "l", 1.5) as asked,
+    ):
+        with pytest.raises(OSError, match="of the caller"):
+            list(asked.ask(breaks_off_after(1)))
+        assert asked.budget.reserved == (0, 0)
+        assert not server.batches
+        assert [reply.status for reply in asked.ask([chat(2)])] == ["ok"]
+
+
+@pytest.mark.timeout(20)
+def test_what_a_broken_off_call_had_handed_over_is_paid_once(tmp_path: Path) -> None:
+    with (
+        TeacherServer() as teacher,
+        BatchServer(teacher, dict.fromkeys(range(2), Fate(looks=10))) as server,
+        open_capped(server, tmp_path / "l", 22) as asked,
+    ):
+
+        def source() -> Iterator[Request]:
+            yield from (chat(number) for number in range(19))
+            # What was taken leaves after a request that took its time.
+            time.sleep(0.01)
+            yield chat(19)
+            deadline = time.monotonic() + 10
+            while len(server.batches) < 2 and time.monotonic() < deadline:
+                time.sleep(0.005)
+            raise OSError("of the caller")
+
+        with pytest.raises(OSError, match="of the caller"):
+            list(asked.ask(source()))
+        assert len(server.batches) == 2
+        assert asked.budget.reserved.nano_usd >= 20 * worst_case_nano_usd()
+        replies = list(asked.ask(chat(number) for number in range(20)))
+        assert Counter(reply.status for reply in replies) == {"ok": 20}
+        assert set(server.executed.values()) == {1}
+        assert asked.budget.reserved == (0, 0)
+
+
+@pytest.mark.timeout(20)
+def test_the_same_request_of_two_calls_is_in_one_batch(tmp_path: Path) -> None:
+    with (
+        TeacherServer() as teacher,
+        BatchServer(teacher) as server,
+        open_capped(server, tmp_path / "l", 100) as asked,
+    ):
+        barrier = threading.Barrier(2)
+        statuses: list[str] = []
+
+        def source() -> Iterator[Request]:
+            yield chat(1)
+            barrier.wait(5)
+            yield chat(2)
+
+        def run() -> None:
+            statuses.extend(reply.status for reply in asked.ask(source()))
+
+        threads = [threading.Thread(target=run, daemon=True) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert statuses == ["ok"] * 4
+        assert set(server.executed.values()) == {1}
+        assert asked.budget.reserved == (0, 0)
