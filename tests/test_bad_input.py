@@ -111,7 +111,7 @@ def test_no_key_in_the_environment(project: Path) -> None:
     assert "export SOME_TEACHER_KEY=" in said
 
 
-@pytest.mark.parametrize("schema", ["auto", "yes"])
+@pytest.mark.parametrize("schema", ["auto", pytest.param("yes", marks=pytest.mark.slow)])
 def test_an_endpoint_that_is_down_fails_soon(project: Path, schema: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -128,11 +128,11 @@ def test_an_endpoint_that_is_down_fails_soon(project: Path, schema: str) -> None
 FULL = {"chunk": 4096, "train": 200_000}
 
 
-@pytest.mark.parametrize("stage", list(FULL))
+@pytest.mark.parametrize("stage", ["chunk", pytest.param("train", marks=pytest.mark.slow)])
 def test_a_full_disk(project: Path, stage: str) -> None:
     ended = give(RUN, project)
     assert ended.returncode == 0, ended.stderr
-    record = (project / "runs" / "small" / "run.json").read_text()
+    record = json.loads((project / "runs" / "small" / "run.json").read_text())
 
     def fill() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (FULL[stage], FULL[stage]))
@@ -153,7 +153,9 @@ def test_a_full_disk(project: Path, stage: str) -> None:
     assert "the disk is full" in said
     assert "give the same command again" in said
     assert str(project) in said
-    assert (project / "runs" / "small" / "run.json").read_text() == record
+    after = json.loads((project / "runs" / "small" / "run.json").read_text())
+    assert after.pop("stopped", {"stage": ""})["stage"] in ("", stage)
+    assert after == record
     # With space again, the same command goes to its end.
     assert give(RUN, project).returncode == 0
 

@@ -111,8 +111,7 @@ def test_no_relative_import_and_no_catch_all(path: Path) -> None:
             # BaseException is for cleaning up on the way out: it must be raised again, or handed
             # to whoever waits for this thread or task.
             raises = any(
-                isinstance(part, ast.Raise)
-                or (isinstance(part, ast.Name) and part.id == node.name)
+                isinstance(part, ast.Raise) or (isinstance(part, ast.Name) and part.id == node.name)
                 for part in ast.walk(node)
             )
             fine = caught not in ("everything", "Exception") and (

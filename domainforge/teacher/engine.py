@@ -80,6 +80,7 @@ class Engine:
         self._commit = GroupCommit(ledger, self._on_written, self._on_unwritten)
         for lane in self.lanes:
             lane.recall(ledger, self._commit.after, say)
+            lane.down_seconds = pace.down_seconds
         till = Till(budget, self._commit, account, counts) if self._counts_money else None
         self._prober = Prober(self.lanes, config, pace, say, till)
         self._incoming: deque[Job] = deque()
@@ -373,22 +374,21 @@ class Engine:
         if lane.closed is not None:
             return True
         # Nothing more leaves while we look for what to say.
-        lane.closed = fault.stop
+        lane.closed, lane.closing = fault.stop, True
         try:
             lane.closed = await lane.find_stop(fault)
-        except asyncio.CancelledError:
+        finally:
+            lane.closing = False
             self._stop_if_closed()
-            raise
         if lane.closed is None:
             return False
         if any(other.closed is None for other in self.lanes):
             self._say(f"one endpoint is left out from here on: {lane.closed}")
-        self._stop_if_closed()
         return True
 
     def _stop_if_closed(self) -> None:
         stops = dict.fromkeys(lane.closed for lane in self.lanes)
-        if None not in stops:
+        if None not in stops and not any(lane.closing for lane in self.lanes):
             self._fail_all(TeacherError("; ".join(map(str, stops))))
 
     def _fail_all(self, error: BaseException) -> None:

@@ -1,5 +1,6 @@
 """One endpoint at work: its transport, how much it takes, what it costs, and how it fares."""
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,7 +13,7 @@ from domainforge.teacher.concurrency import Limiter
 from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.dialect import SCHEMA, USUAL, Dialect, read_dialect
 from domainforge.teacher.endpoint import Endpoint
-from domainforge.teacher.fault import Fault
+from domainforge.teacher.fault import Fault, down_advice
 from domainforge.teacher.ledger import Ledger
 from domainforge.teacher.prices import Price
 from domainforge.teacher.request import Answer, Request, Usage
@@ -53,6 +54,8 @@ class Lane:
         answered: Replies it gave.
         failures_in_row: Requests given up since the last reply.
         closed: Why it takes no more requests; None while it does.
+        closing: What to say of that is still being looked up.
+        down_seconds: How long it may refuse connections before its first answer.
         others: Lanes that can do its work while it has trouble. A dead endpoint is quick to fail
             and would draw all requests to itself.
         dialect: How the endpoint wants to be asked.
@@ -74,6 +77,9 @@ class Lane:
         self.dialect = USUAL
         self._insists_on_schema = config.json_schema == "yes"
         self._keep: Callable[[Dialect], None] | None = None
+        self.closing = False
+        self.down_seconds = math.inf
+        self._refused_since: float | None = None
         self._faults_in_row = 0
         self._rest_until = 0.0
         self._next_lesson = 0.0
@@ -143,10 +149,22 @@ class Lane:
         """Say why no further request can succeed here; None while one may."""
         if fault.kind == "connection" and self.endpoint.find_death:
             return self.endpoint.find_death()
+        if self._never_was_there(fault):
+            return down_advice(self.endpoint.base_url, fault)
         if fault.stop is None:
             return None
         models = await self.transport.list_models() if fault.unknown_model else None
         return fault.stop + (f"; it lists: {', '.join(models[:20])}" if models else "")
+
+    def _never_was_there(self, fault: Fault) -> bool:
+        """Whether it has refused every connection, long enough for a server to start."""
+        if self.answered or fault.kind != "connection" or fault.may_be_billed:
+            self._refused_since = None
+            return False
+        now = asyncio.get_running_loop().time()
+        if self._refused_since is None:
+            self._refused_since = now
+        return now - self._refused_since >= self.down_seconds
 
     @property
     def limit(self) -> int:

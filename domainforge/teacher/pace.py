@@ -21,6 +21,8 @@ class Pace:
         grace_seconds: How long requests in flight may still finish when a run stops: they are
             paid for, so a reply that arrives now is kept for the next run.
         down_after: Failures in a row that show an endpoint is down, if it never answered at all.
+        down_seconds: How long an endpoint that never answered may refuse connections; it may be
+            starting.
     """
 
     base_seconds: float = 0.5
@@ -28,6 +30,7 @@ class Pace:
     retry_after_cap_seconds: float = 60.0
     grace_seconds: float = 2.0
     down_after: int = 3
+    down_seconds: float = 8.0
 
     def wait_seconds(self, attempt: int, retry_after: float | None, jitter: Random) -> float:
         """Return how long to wait after failed attempt number `attempt` (from 0).
