@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -141,8 +142,9 @@ class Teacher:
                     yield from replies
                 if not waiting:
                     continue
-                if (is_full or exhausted) and self._line is not None:
-                    self._line.post(self._line.engine.flush)
+                line = self._line
+                if (is_full or exhausted) and line is not None:
+                    line.post(line.engine.flush)
                 for outcome in call.outcomes.get():
                     if outcome.error is not None:
                         raise outcome.error
@@ -193,8 +195,11 @@ class Teacher:
         """End what is under way and close the connections; asking again opens new ones."""
         with self._opening:
             line, self._line = self._line, None
+            # They are told of the end; what their sources still give opens nothing again.
+            calls = tuple(self._calls) if line is not None else ()
+            self._calls.difference_update(calls)
         if line is not None:
-            line.close(tuple(self._calls))
+            line.close(calls)
 
     def _tell_wait(self) -> None:
         in_flight = self.activity().get("in_flight", 0)
@@ -264,8 +269,11 @@ class Teacher:
             )
 
     def _submit(self, jobs: Sequence[Job]) -> None:
-        line = self._open_line()
-        line.post(lambda: line.engine.submit(jobs))
+        with self._opening:
+            # `close` has told a call that is not there any more.
+            line = self._make_line() if jobs[0].call in self._calls else None
+        if line is not None:
+            line.post(lambda: line.engine.submit(jobs))
 
     def _withhold(self, found: Withheld) -> Reply:
         self.counts.statuses["withheld"] += 1
@@ -351,7 +359,9 @@ class _Line:
 
     def post(self, act: Callable[[], None]) -> None:
         """Run a function in the loop, some time soon."""
-        self._loop.call_soon_threadsafe(act)
+        # Another thread may have closed it meanwhile, and has told its calls.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(act)
 
     def finish(self, call: Call, grace_seconds: float, *, wait: bool = True) -> None:
         """End a call and wait for it."""

@@ -91,6 +91,11 @@ class BudgetConfig(Settings):
         None, "Hours after which this session sends nothing more.", gt=0, allow_inf_nan=False
     )
 
+    @property
+    def has_cap(self) -> bool:
+        """Whether it stops anything."""
+        return any(cap is not None for cap in (self.max_usd, self.max_tokens, self.max_hours))
+
 
 class EndpointConfig(Settings):
     """Another endpoint, or another key, that serves the same model."""

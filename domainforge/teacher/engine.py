@@ -73,10 +73,9 @@ class Engine:
         self._counts = counts
         self._budget = budget
         self._say = say
-        budget_caps = (config.budget.max_usd, config.budget.max_tokens, config.budget.max_hours)
         # Tokens a minute are kept by the same worst case.
-        caps = (*budget_caps, config.tokens_per_minute)
-        self._counts_money = any(caps) or not all(lane.price.free for lane in lanes)
+        has_cap = config.budget.has_cap or config.tokens_per_minute is not None
+        self._counts_money = has_cap or not all(lane.price.free for lane in lanes)
         self._commit = GroupCommit(ledger, self._on_written, self._on_unwritten)
         for lane in self.lanes:
             lane.recall(ledger, self._commit.after, say)
@@ -111,11 +110,10 @@ class Engine:
     def submit(self, jobs: Sequence[Job]) -> None:
         """Take jobs in; runs in the loop."""
         for job in jobs:
-            if job.call.closed:
-                continue
-            self._calls.add(job.call)
-            if self._under_way.claim(job):
-                self._incoming.append(job)
+            if not job.call.closed:
+                self._calls.add(job.call)
+                if self._under_way.claim(job):
+                    self._incoming.append(job)
         self._stop_if_closed()
         self._admit()
 
@@ -142,6 +140,12 @@ class Engine:
     async def close(self) -> None:
         """Bring what arrived to the disk and close the connections."""
         try:
+            # Those that end in another thread too: what they have in flight is charged now.
+            calls = tuple(self._calls)
+            for call in calls:
+                call.close()
+            for call in calls:
+                await self.finish(call, 0)
             await self._written()
         finally:
             self._commit.close()
@@ -268,10 +272,7 @@ class Engine:
             raise
         if (note := lane.trouble(fault)) is not None:
             self._say(note)
-        # A server of ours that is being started again says nothing against the request; nor does
-        # an endpoint that fails at everything while others answer.
-        spared = bool(lane.endpoint.is_restarting and lane.endpoint.is_restarting())
-        spared |= lane.in_trouble and lane.has_relief
+        spared = lane.is_to_blame
         used_up = job.attempt >= self._config.max_retries and not spared
         is_last = not stopped and (not fault.passing or used_up)
         self._commit.put(entry, (job, Outcome(job.key, fault=fault)) if is_last else None)

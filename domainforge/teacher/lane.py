@@ -192,6 +192,16 @@ class Lane:
         names = ", ".join(other.name for other in self.others)
         return f"; no other endpoint answers ({names})" if names else ""
 
+    @property
+    def is_to_blame(self) -> bool:
+        """Whether its faults say nothing against the requests that met them.
+
+        It is a server of ours that is being started again, or it fails at everything while others
+        answer.
+        """
+        restarting = self.endpoint.is_restarting is not None and self.endpoint.is_restarting()
+        return restarting or (self.in_trouble and self.has_relief)
+
     def trouble(self, fault: Fault) -> str | None:
         """Return what the user should know of its faults, once until it answers again."""
         is_plain = not self.answered or fault.kind == "connection"
