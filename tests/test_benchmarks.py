@@ -1,4 +1,4 @@
-"""The benchmarks at their smallest. Those of the teacher need a C compiler, and never skip."""
+"""The benchmarks at their smallest. Those of the teacher need a C compiler."""
 
 import importlib
 import json
@@ -146,6 +146,7 @@ def ask_rows(base_url: str, rows: list[int]) -> dict[int, list[int]]:
     return met
 
 
+@pytest.mark.compiler
 def test_the_load_server_treats_a_row_alike_in_any_order() -> None:
     shares = {"refuse_share": 0.2, "drop_share": 0.1, "tail_share": 0.1, "tail_multiplier": 3}
     more = {"latency_ms": 0.2, "retry_after": 0.25, "random_lengths": 1, "record": 1}
@@ -203,6 +204,7 @@ def run_benchmark(name: str, *options: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.compiler
 def test_teacher_throughput_measures(tmp_path: Path) -> None:
     figures = run_benchmark("teacher_throughput.py", "--scale", "0.05", "--folder", str(tmp_path))
     assert figures["rounds"] == 1
@@ -215,6 +217,7 @@ def test_teacher_throughput_measures(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.compiler
 def test_teacher_faults_cost_no_row(tmp_path: Path) -> None:
     options = ("--rounds", "1", "--rows", "300", "--folder", str(tmp_path))
     figures = run_benchmark("teacher_faults.py", *options)
@@ -223,6 +226,7 @@ def test_teacher_faults_cost_no_row(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.compiler
 def test_teacher_memory_stays_flat(tmp_path: Path) -> None:
     figures = run_benchmark("teacher_memory.py", "--requests", "5000", "--folder", str(tmp_path))
     assert (figures["requests"], figures["replies"], figures["unneeded"]) == (5000, 5000, 0)
@@ -230,6 +234,7 @@ def test_teacher_memory_stays_flat(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.compiler
 def test_teacher_budget_holds(tmp_path: Path) -> None:
     figures = run_benchmark("teacher_budget.py", "--runs", "3", "--folder", str(tmp_path))
     assert figures["runs"] == 3
@@ -238,6 +243,7 @@ def test_teacher_budget_holds(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.compiler
 def test_teacher_ledger_measures(tmp_path: Path) -> None:
     figures = run_benchmark("teacher_ledger.py", "--scale", "0.05", "--folder", str(tmp_path))
     assert figures["rounds"] == 1

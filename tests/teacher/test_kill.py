@@ -86,6 +86,7 @@ def test_nothing_in_the_ledger_is_asked_again_after_kills(tmp_path: Path) -> Non
         assert file.interrupted() == 0
 
 
+@pytest.mark.compiler
 @pytest.mark.slow
 def test_twenty_kills_in_the_middle_of_ten_thousand_requests(tmp_path: Path) -> None:
     """Needs a C compiler: a server in Python would be the limit."""
