@@ -9,7 +9,7 @@ from typing import Any
 
 from domainforge.training.render import IGNORED, Rendered
 
-_SMALLEST_ROW_TOKENS = 2  # a shorter row has nothing to predict
+SMALLEST_ROW_TOKENS = 2  # a shorter row has nothing to predict
 
 
 def cut_long(rows: Sequence[Rendered], max_tokens: int) -> list[Rendered]:
@@ -54,7 +54,7 @@ def pack_rows(rows: Sequence[Rendered], max_tokens: int, seed: int) -> list[list
             free, chosen = max_tokens, len(bins)
             bins.append([row])
             inside.append({row.id})
-        if free - length >= _SMALLEST_ROW_TOKENS:
+        if free - length >= SMALLEST_ROW_TOKENS:
             bisect.insort(room, (free - length, chosen))
     return bins
 
