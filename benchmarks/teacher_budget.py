@@ -121,7 +121,7 @@ def _run(tools: Tools, seed: int, ledger: Path) -> Run:
             else:
                 raise SystemExit(f"{MOST_REQUESTS:,} requests did not reach the cap")
         # After closing: what was in flight has arrived by now, or is given up.
-        settled = teacher.counts.spent_nano_usd / 1e9
+        settled = teacher.budget.spent.nano_usd / 1e9
         return _account(server, settled, replies)
 
 

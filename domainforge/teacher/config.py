@@ -166,10 +166,10 @@ class TeacherConfig(Settings):
         "More endpoints or keys for the same model, used side by side with the first, each as "
         "much as it sustains; one that fails doesn't stop the rest.",
     )
-    transport: Literal["auto", "openai", "direct", "langchain"] = transport_field(
-        "auto",
+    transport: Literal["direct", "openai", "langchain"] = transport_field(
+        "direct",
         "How requests travel: `direct` is the fastest (aiohttp), `openai` goes through the openai "
-        "package, `langchain` through init_chat_model; `auto` is direct.",
+        "package, `langchain` through init_chat_model.",
     )
     batch: bool = transport_field(
         False,

@@ -80,7 +80,7 @@ class Engine:
         for lane in self.lanes:
             lane.recall(ledger, self._commit.after, say)
             lane.down_seconds = pace.down_seconds
-        till = Till(budget, self._commit, account, counts) if self._counts_money else None
+        till = Till(budget, self._commit, account) if self._counts_money else None
         self._prober = Prober(self.lanes, config, pace, say, till)
         self._incoming: deque[Job] = deque()
         self._ready: deque[Job] = deque()
@@ -228,7 +228,6 @@ class Engine:
             cost = job.worst_case
             if self._counts_money:
                 self._budget.settle(cost, cost)
-                self._counts.spent_nano_usd += cost.nano_usd
             self._commit.put(Faulted(job.key, CUT_OFF, "", self._account, *cost))
             raise
         else:
@@ -243,7 +242,6 @@ class Engine:
             cost = lane.price.billed(usage, job.worst_case, cached)
             self._budget.settle(job.worst_case, cost)
         self._finished += 1
-        self._counts.spent_nano_usd += cost.nano_usd
         self._counts.prompt_tokens += usage.prompt_tokens
         self._counts.completion_tokens += usage.completion_tokens
         entry = Completed(
@@ -263,7 +261,6 @@ class Engine:
         cost = job.worst_case if self._counts_money and fault.may_be_billed else Cost(0, 0)
         if self._counts_money:
             self._budget.settle(job.worst_case, cost)
-            self._counts.spent_nano_usd += cost.nano_usd
         entry = Faulted(job.key, fault.kind, fault.detail, self._account, *cost)
         try:
             stopped = await self._stop_lane(lane, fault)

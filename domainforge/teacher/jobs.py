@@ -24,7 +24,6 @@ class Counts:
         failed: Requests given up.
         asked_again: Requests sent that had been in flight before, when a run was cut off.
         prompt_tokens: Billed tokens of the replies that were asked for, not of those replayed.
-        spent_nano_usd: What they cost, in billionths of a dollar, as far as the price is known.
         statuses: Replies handed out, by status.
         faults: Faults met, by kind, those included that a retry mended.
     """
@@ -36,7 +35,6 @@ class Counts:
     asked_again: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
-    spent_nano_usd: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
 

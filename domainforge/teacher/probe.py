@@ -9,7 +9,6 @@ from domainforge.teacher.budget import Budget
 from domainforge.teacher.commit import GroupCommit
 from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.fault import Fault
-from domainforge.teacher.jobs import Counts
 from domainforge.teacher.lane import Lane
 from domainforge.teacher.ledger import Charged
 from domainforge.teacher.pace import Pace
@@ -22,12 +21,11 @@ _CONNECTION_RETRIES = 2
 class Till:
     """Reserves and settles what probes cost."""
 
-    def __init__(self, budget: Budget, commit: GroupCommit, account: str, counts: Counts) -> None:
+    def __init__(self, budget: Budget, commit: GroupCommit, account: str) -> None:
         """Use that budget, and note charges through that commit."""
         self._budget = budget
         self._commit = commit
         self._account = account
-        self._counts = counts
 
     def reserve(self, cost: Cost) -> None:
         """Set the worst case aside.
@@ -42,7 +40,6 @@ class Till:
     def settle(self, reserved: Cost, actual: Cost) -> None:
         """Charge what it really cost."""
         self._budget.settle(reserved, actual)
-        self._counts.spent_nano_usd += actual.nano_usd
         self._commit.put(Charged(self._account, *actual))
 
 

@@ -231,7 +231,6 @@ class BatchEngine:
     def _take(self, jobs: dict[str, Job], done: Done) -> None:
         job = jobs.pop(done.key)
         self._budget.settle(job.worst_case, Cost(done.nano_usd, done.tokens))
-        self._counts.spent_nano_usd += done.nano_usd
         self._counts.faults.update(done.faults)
         self._counts.retried += max(0, len(done.faults) - (done.fault is not None))
         self._counts.failed += done.fault is not None
