@@ -1,9 +1,9 @@
 """What a pipeline file says about its teacher: who answers, and how hard it may be asked."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
 from domainforge.stage import Settings, transport_field
 from domainforge.teacher.config_checks import (
@@ -52,6 +52,9 @@ _NEEDED: dict[Kind, tuple[str, ...]] = {
     "llamacpp": ("gguf",),
     "vllm": ("model",),
 }
+
+Address = Annotated[str | None, AfterValidator(check_base_url)]
+VariableName = Annotated[str | None, AfterValidator(check_variable_name)]
 
 
 class PriceConfig(Settings):
@@ -102,23 +105,13 @@ class EndpointConfig(Settings):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    base_url: str | None = transport_field(None, "Its address; left out, the teacher's own.")
+    base_url: Address = transport_field(None, "Its address; left out, the teacher's own.")
     model: str | None = transport_field(
         None, "The model's name there; left out, the teacher's own."
     )
-    api_key_env: str | None = transport_field(
+    api_key_env: VariableName = transport_field(
         None, "Name of the environment variable that holds its key."
     )
-
-    @field_validator("base_url")
-    @classmethod
-    def _check_base_url(cls, value: str | None) -> str | None:
-        return check_base_url(value)
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _check_variable_name(cls, value: str | None) -> str | None:
-        return check_variable_name(value)
 
 
 class TeacherConfig(Settings):
@@ -132,7 +125,7 @@ class TeacherConfig(Settings):
         description="Use the small model that runs here, offline and on the CPU "
         "(installed by `domainforge setup embedded`).",
     )
-    base_url: str | None = Field(
+    base_url: Address = Field(
         None,
         description="Address of an OpenAI-compatible endpoint, up to and including its version, "
         "for example http://127.0.0.1:8000/v1.",
@@ -140,7 +133,7 @@ class TeacherConfig(Settings):
     model: str | None = Field(
         None, description="Name of the model at that endpoint, as the endpoint lists it."
     )
-    api_key_env: str | None = transport_field(
+    api_key_env: VariableName = transport_field(
         None,
         "Name of the environment variable that holds the key (never the key itself); "
         "leave out for a local server that wants none.",
@@ -268,16 +261,6 @@ class TeacherConfig(Settings):
                 "write `embedded`, or a mapping with `base_url` (or `serve`) and `model`"
             )
         return value
-
-    @field_validator("base_url")
-    @classmethod
-    def _check_base_url(cls, value: str | None) -> str | None:
-        return check_base_url(value)
-
-    @field_validator("api_key_env")
-    @classmethod
-    def _check_variable_name(cls, value: str | None) -> str | None:
-        return check_variable_name(value)
 
     @field_validator("json_schema", mode="before")
     @classmethod
