@@ -12,6 +12,7 @@ from domainforge.cli import app
 from domainforge.teacher.batch.journal import Handed, Journal
 from domainforge.teacher.ledger import Completed, Faulted, Ledger
 from tests.support.command import COMMAND, ROOT, give
+from tests.support.ledgers import stats
 
 IDENTITY = "https://api.example.com/v1 some-model"
 
@@ -40,7 +41,7 @@ def call(*arguments: str, stdin: str | None = None) -> Result:
 
 def count(path: Path) -> int:
     with Ledger(path) as ledger:
-        return sum(ledger.stats().completions.values())
+        return sum(stats(ledger).completions.values())
 
 
 def test_stats_are_exact(project: Path) -> None:
@@ -154,7 +155,7 @@ def test_prune_with_yes_asks_nothing(project: Path) -> None:
     assert "there is nothing of that kind" in call("prune", "--status", "ok").stdout
     assert "1 logged faults: http_500" in call("prune", "--faults", "--yes").stdout
     with Ledger(project / "ledger.sqlite") as ledger:
-        assert ledger.stats().faults == {}
+        assert stats(ledger).faults == {}
 
 
 def test_prune_says_how_much_smaller_the_file_is(project: Path) -> None:

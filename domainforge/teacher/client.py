@@ -1,7 +1,6 @@
 """The teacher as stages see it: ask requests lazily, get replies as they come, pay once."""
 
 import asyncio
-import gc
 import json
 import sys
 import threading
@@ -17,6 +16,7 @@ from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.endpoint import Endpoint
 from domainforge.teacher.engine import Engine
 from domainforge.teacher.fault import Fault
+from domainforge.teacher.garbage import Garbage
 from domainforge.teacher.jobs import Call, Counts, Job, Outcome
 from domainforge.teacher.lane import open_lane
 from domainforge.teacher.ledger import Ledger
@@ -32,6 +32,7 @@ from domainforge.teacher.request import (
     text_key,
     usage_of,
 )
+from domainforge.teacher.shared import Shared
 
 if TYPE_CHECKING:
     from domainforge.teacher.batch.engine import BatchEngine
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _LOOKUP_REQUESTS = 64
 _TAKING_SECONDS = 0.002
-_GARBAGE_OBJECTS = 10_000
 
 
 class Teacher:
@@ -222,13 +222,22 @@ class Teacher:
 
     def _build_engine(self, endpoints: Sequence[tuple[Endpoint, Price]]) -> "Engine | BatchEngine":
         lanes = [open_lane(endpoint, price, self._config) for endpoint, price in endpoints]
-        who = (self.identity, self.account, self._config, self._ledger, self._pace)
-        live = Engine(lanes, *who, self.counts, self.budget, self._say)
+        shared = Shared(
+            self.identity,
+            self.account,
+            self._config,
+            self._ledger,
+            self._pace,
+            self.counts,
+            self.budget,
+            self._say,
+        )
+        live = Engine(lanes, shared)
         if not self._config.batch:
             return live
         from domainforge.teacher.batch.engine import BatchEngine
 
-        return BatchEngine(live, *who, self.counts, self.budget, self._say, self._terms)
+        return BatchEngine(live, shared, self._terms)
 
     def _look_up(
         self, requests: Sequence[Request], waiting: dict[str, list[Request]], call: Call
@@ -311,34 +320,13 @@ def _take(source: Iterator[Request], most: int) -> list[Request]:
     return taken
 
 
-class _Garbage:
-    """The collector's thresholds, which all lines share."""
-
-    _lock, _lines, _usual = threading.Lock(), 0, (0, 0, 0)
-
-    @classmethod
-    def look_less(cls) -> None:
-        with cls._lock:
-            if not cls._lines:
-                cls._usual = gc.get_threshold()
-                gc.set_threshold(max(_GARBAGE_OBJECTS, cls._usual[0]), *cls._usual[1:])
-            cls._lines += 1
-
-    @classmethod
-    def look_again(cls) -> None:
-        with cls._lock:
-            cls._lines -= 1
-            if not cls._lines:
-                gc.set_threshold(*cls._usual)
-
-
 class _Line:
     """An event loop in a thread of its own, with the engine that lives there."""
 
     def __init__(self, build: "Callable[[], Engine | BatchEngine]") -> None:
         # Every reply makes hundreds of objects that are soon gone. Looking for cycles among them
         # as often as usual costs 10 % of the throughput at 256 in flight.
-        _Garbage.look_less()
+        Garbage.look_less()
         self._loop = _new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="teacher", daemon=True)
         self._thread.start()
@@ -380,7 +368,7 @@ class _Line:
             self._end()
 
     def _end(self) -> None:
-        _Garbage.look_again()
+        Garbage.look_again()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.run_until_complete(self._loop.shutdown_default_executor())

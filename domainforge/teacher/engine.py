@@ -10,31 +10,28 @@ A slot is free again on receipt; only the consumer waits for the commit.
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from random import Random
 
 from domainforge.errors import BudgetError, TeacherError
-from domainforge.teacher.budget import Budget
 from domainforge.teacher.commit import GROUP_MAX, GroupCommit, Noted
-from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.fault import Fault
 from domainforge.teacher.giving_up import reason_to_stop
-from domainforge.teacher.jobs import Call, Counts, Job, Outcome
+from domainforge.teacher.jobs import Call, Job, Outcome
 from domainforge.teacher.lane import Lane, pick_lane
 from domainforge.teacher.ledger import (
     CUT_OFF,
     Completed,
     Faulted,
-    Ledger,
     Started,
     Withdrawn,
     Written,
 )
-from domainforge.teacher.pace import Pace
 from domainforge.teacher.prices import Cost
 from domainforge.teacher.probe import Prober, Till
 from domainforge.teacher.request import Answer, Request, Usage, cached_tokens_of, usage_of
+from domainforge.teacher.shared import Shared
 from domainforge.teacher.under_way import UnderWay
 
 _FEWEST_READY = 4
@@ -49,39 +46,28 @@ class Engine:
         limit: Requests that may be in flight now, over all lanes; safe to read from any thread.
     """
 
-    def __init__(
-        self,
-        lanes: Sequence[Lane],
-        identity: str,
-        account: str,
-        config: TeacherConfig,
-        ledger: Ledger,
-        pace: Pace,
-        counts: Counts,
-        budget: Budget,
-        say: Callable[[str], None],
-    ) -> None:
+    def __init__(self, lanes: Sequence[Lane], shared: Shared) -> None:
         """Start the ledger's thread; nothing is sent yet."""
         self.lanes = list(lanes)
         for lane in self.lanes:
             lane.others = tuple(other for other in self.lanes if other is not lane)
         self._loop = asyncio.get_running_loop()
-        self._identity = identity
-        self._account = account
-        self._config = config
-        self._pace = pace
-        self._counts = counts
-        self._budget = budget
-        self._say = say
+        self._identity = shared.identity
+        self._account = shared.account
+        self._config = config = shared.config
+        self._pace = shared.pace
+        self._counts = shared.counts
+        self._budget = shared.budget
+        self._say = shared.say
         # Tokens a minute are kept by the same worst case.
         has_cap = config.budget.has_cap or config.tokens_per_minute is not None
         self._counts_money = has_cap or not all(lane.price.free for lane in lanes)
-        self._commit = GroupCommit(ledger, self._on_written, self._on_unwritten)
+        self._commit = GroupCommit(shared.ledger, self._on_written, self._on_unwritten)
         for lane in self.lanes:
-            lane.recall(ledger, self._commit.after, say)
-            lane.down_seconds = pace.down_seconds
-        till = Till(budget, self._commit, account) if self._counts_money else None
-        self._prober = Prober(self.lanes, config, pace, say, till)
+            lane.recall(shared.ledger, self._commit.after, self._say)
+            lane.down_seconds = self._pace.down_seconds
+        till = Till(self._budget, self._commit, self._account) if self._counts_money else None
+        self._prober = Prober(self.lanes, shared, till)
         self._incoming: deque[Job] = deque()
         self._ready: deque[Job] = deque()
         self._noting = 0

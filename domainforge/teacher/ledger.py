@@ -114,18 +114,6 @@ class Spent:
     tokens: int
 
 
-@dataclass(frozen=True)
-class LedgerStats:
-    """What a ledger holds: counts by identity and by kind of fault, tokens, and its size."""
-
-    completions: dict[str, int]
-    prompt_tokens: int
-    completion_tokens: int
-    faults: dict[str, int]
-    interrupted: int
-    file_bytes: int
-
-
 class Ledger:
     """One ledger file, safe to share between threads and between processes.
 
@@ -255,23 +243,6 @@ class Ledger:
         gets the same one, so that its prompts replay.
         """
         return hmac.new(self._secret, chunk_id.encode(), hashlib.sha256).hexdigest()[:16]
-
-    def stats(self) -> LedgerStats:
-        """Count what is stored."""
-        by_identity = self.read("SELECT identity, count(*) FROM completions GROUP BY 1")
-        sums = self.read(
-            "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0) "
-            "FROM completions"
-        )[0]
-        faults = self.read("SELECT kind, count(*) FROM faults GROUP BY 1 ORDER BY 1")
-        return LedgerStats(
-            completions=dict(by_identity),
-            prompt_tokens=sums[0],
-            completion_tokens=sums[1],
-            faults=dict(faults),
-            interrupted=self.interrupted(),
-            file_bytes=self.path.stat().st_size,
-        )
 
     def in_open_batches(self, keys: Sequence[str]) -> int:
         """Count those requests that a provider holds in a batch, to be billed and answered."""

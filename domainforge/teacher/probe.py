@@ -1,19 +1,18 @@
 """Requests beside the queues (does it hold schemas, how fast is it), paid like all others."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from random import Random
 
 from domainforge.errors import BudgetError, TeacherError
 from domainforge.teacher.budget import Budget
 from domainforge.teacher.commit import GroupCommit
-from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.fault import Fault
 from domainforge.teacher.lane import Lane
 from domainforge.teacher.ledger import Charged
-from domainforge.teacher.pace import Pace
 from domainforge.teacher.prices import Cost
 from domainforge.teacher.request import Answer, Request, cached_tokens_of, usage_of
+from domainforge.teacher.shared import Shared
 
 _CONNECTION_RETRIES = 2
 
@@ -46,19 +45,12 @@ class Till:
 class Prober:
     """Sends single requests that nobody remembers, at one lane after another until one answers."""
 
-    def __init__(
-        self,
-        lanes: Sequence[Lane],
-        config: TeacherConfig,
-        pace: Pace,
-        say: Callable[[str], None],
-        till: Till | None,
-    ) -> None:
+    def __init__(self, lanes: Sequence[Lane], shared: Shared, till: Till | None) -> None:
         """Prepare; `till` is None where nothing costs."""
         self._lanes = lanes
-        self._config = config
-        self._pace = pace
-        self._say = say
+        self._config = shared.config
+        self._pace = shared.pace
+        self._say = shared.say
         self._till = till
         self._jitter = Random()
 

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 from domainforge.teacher.ledger import Ledger
@@ -53,3 +54,23 @@ def make_ledger(path: Path) -> None:
     Ledger(path).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as file:
         file.execute("UPDATE meta SET value = ? WHERE key = 'secret'", ("00" * 32,))
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a ledger holds: counts by identity and by kind of fault, and tokens."""
+
+    completions: dict[str, int]
+    faults: dict[str, int]
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def stats(ledger: Ledger) -> Stats:
+    """Count what is in the tables, without the product's own counting."""
+    sums = "SELECT coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0)"
+    return Stats(
+        dict(ledger.read("SELECT identity, count(*) FROM completions GROUP BY 1")),
+        dict(ledger.read("SELECT kind, count(*) FROM faults GROUP BY 1 ORDER BY 1")),
+        *ledger.read(f"{sums} FROM completions")[0],
+    )

@@ -15,6 +15,7 @@ from domainforge.teacher.ledger import Ledger
 from domainforge.teacher.pace import Pace
 from domainforge.teacher.request import Request
 from domainforge.teacher.session import open_teacher
+from tests.support.ledgers import stats
 from tests.support.teacher_faults import BODIES, COMPLETIONS, DEEDS, ERRORS, PACKED
 from tests.support.teacher_server import TeacherServer
 from tests.teacher.expected import FATAL, FINAL, LASTING, PASSING, PATIENCE
@@ -93,8 +94,8 @@ def test_fatal_faults_stop_at_once_with_what_to_do(
         assert 11 <= len(server.seen) <= 10 + 2 * 4
         assert KEY not in str(caught.value)
         with Ledger(ledger) as file:
-            assert file.stats().completions.popitem()[1] == 10
-            assert file.stats().faults
+            assert stats(file).completions.popitem()[1] == 10
+            assert stats(file).faults
             assert file.interrupted() == 0
 
 

@@ -19,6 +19,7 @@ from domainforge.teacher.pace import Pace
 from domainforge.teacher.prices import find_price
 from domainforge.teacher.request import Request
 from domainforge.teacher.session import open_teacher
+from tests.support.ledgers import stats
 from tests.support.teacher_server import TeacherServer
 from tests.teacher.quick import FAST, chat, config_for
 
@@ -120,7 +121,7 @@ def test_a_stop_that_is_looked_into_while_the_call_ends_is_told_to_the_next(ledg
             list(teacher.ask(source()))
         assert teacher.budget.reserved == (0, 0)
         with Ledger(ledger) as file:
-            assert (file.stats().faults, file.interrupted()) == ({"http_404": 1}, 0)
+            assert (stats(file).faults, file.interrupted()) == ({"http_404": 1}, 0)
         with pytest.raises(TeacherError, match="no model"):
             list(teacher.ask([chat(2)]))
 

@@ -19,6 +19,7 @@ from domainforge.teacher.commit import GROUP_MAX
 from domainforge.teacher.ledger import Ledger
 from domainforge.teacher.request import request_key
 from domainforge.teacher.session import teacher_identity
+from tests.support.ledgers import stats
 from tests.support.teacher_server import TeacherServer
 from tests.teacher.quick import chat, config_for
 
@@ -158,7 +159,7 @@ def test_a_signal_ends_it_soon_and_what_was_seen_is_kept(tmp_path: Path, how: in
             if how == signal.SIGINT:
                 assert "KeyboardInterrupt" in errors
                 assert file.interrupted() == 0
-                assert file.stats().completions.popitem()[1] == len(server.seen)
+                assert stats(file).completions.popitem()[1] == len(server.seen)
 
 
 def test_two_processes_share_one_ledger(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_two_processes_share_one_ledger(tmp_path: Path) -> None:
         assert keys[0] == keys[1]
         assert len(keys[0]) == 100
         with Ledger(ledger) as file:
-            assert file.stats().completions.popitem()[1] == 100
+            assert stats(file).completions.popitem()[1] == 100
             assert file.interrupted() == 0
         before = len(server.seen)
         third = start(server.base_url, ledger, 100)

@@ -11,7 +11,7 @@ import pytest
 
 from domainforge.errors import StorageError
 from domainforge.teacher.ledger import Completed, Faulted, Ledger, Started
-from tests.support.ledgers import make_ledger, make_version_1
+from tests.support.ledgers import make_ledger, make_version_1, stats
 
 RESPONSE = {"choices": [{"text": "Osk, \u00e9t\u00e9, \u4e2d, \U0001f600, \u0000"}]}
 
@@ -38,8 +38,8 @@ def test_a_written_reply_survives_reopening(tmp_path: Path) -> None:
         assert ledger.get("a") == RESPONSE
         assert ledger.has("a")
         assert not ledger.has("b")
-        stats = ledger.stats()
-    assert (stats.completions, stats.prompt_tokens, stats.completion_tokens) == ({"m": 1}, 7, 3)
+        held = stats(ledger)
+    assert (held.completions, held.prompt_tokens, held.completion_tokens) == ({"m": 1}, 7, 3)
 
 
 def test_the_first_reply_stands(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_faults_are_counted_and_not_replayed(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as ledger:
         ledger.write([Started("a", "m"), Faulted("a", "http_500", "no")])
         ledger.write([Faulted("a", "http_500", "no"), Faulted("b", "timeout", "slow")])
-        assert ledger.stats().faults == {"http_500": 2, "timeout": 1}
+        assert stats(ledger).faults == {"http_500": 2, "timeout": 1}
         assert ledger.get("a") is None
 
 
@@ -173,7 +173,7 @@ for number in range(100):
     assert str(path) in message
     with Ledger(path) as ledger:
         assert int(number) > 0
-        assert ledger.stats().completions == {"m": int(number)}
+        assert stats(ledger).completions == {"m": int(number)}
 
 
 def test_processes_share_one_new_file(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ with Ledger(Path(sys.argv[1])) as ledger:
     assert [child.returncode for child in children] == [0, 0, 0]
     assert len(fences) == 1
     with Ledger(path) as ledger:
-        assert ledger.stats().completions == {"m": 121}
+        assert stats(ledger).completions == {"m": 121}
         assert ledger.interrupted() == 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from domainforge.errors import StorageError
 from domainforge.teacher.ledger import Completed, Ledger
 from domainforge.teacher.ledger_tables import VERSION
-from tests.support.ledgers import make_ledger, make_version_1
+from tests.support.ledgers import make_ledger, make_version_1, stats
 
 # Migrates with a tiny cache, so that pages reach the disk before the end, and kills itself at the
 # step of that number; 0 is just before the commit, -1 never. Prints how many steps there were.
@@ -100,7 +100,7 @@ def test_a_kill_in_a_migration_leaves_version_1(tmp_path: Path) -> None:
         assert version_of(path) == 1
         assert dump(path) == before
         with Ledger(path) as ledger:
-            assert ledger.stats().completions == {"m": 3_000}
+            assert stats(ledger).completions == {"m": 3_000}
         assert version_of(path) == VERSION
     assert spilled, "no kill came when pages of the migration were on the disk"
 
@@ -134,7 +134,7 @@ with Ledger(Path(sys.argv[1])) as ledger:
     assert [child.returncode for child in children] == [0, 0, 0]
     assert fences == {"81d35c448be13e42\n"}
     with Ledger(path) as ledger:
-        assert ledger.stats().completions == {"m": 503}
+        assert stats(ledger).completions == {"m": 503}
 
 
 def test_a_full_disk_in_a_migration_leaves_version_1(tmp_path: Path) -> None:

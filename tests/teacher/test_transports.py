@@ -20,6 +20,7 @@ from domainforge.teacher.transports.contract import Transport
 from domainforge.teacher.transports.direct import DirectTransport
 from domainforge.teacher.transports.langchain_chat import LangChainTransport
 from domainforge.teacher.transports.openai_sdk import OpenAITransport
+from tests.support.ledgers import stats
 from tests.support.teacher_faults import Answer
 from tests.support.teacher_server import TeacherServer
 from tests.teacher.expected import FATAL, FINAL, LASTING, PASSING, UNREADABLE_TO_LANGCHAIN
@@ -81,8 +82,8 @@ def test_every_odd_reply_has_its_class_and_is_counted(ledger: Path, transport: s
     assert counts.statuses == Counter(finals.values()) + Counter(failed=len(faults))
     assert counts.asked == len(names)
     with Ledger(ledger) as file:
-        assert file.stats().faults == Counter(faults.values())
-        assert [*file.stats().completions.values()] == [len(finals)]
+        assert stats(file).faults == Counter(faults.values())
+        assert [*stats(file).completions.values()] == [len(finals)]
     said = {name: replies[names.index(name)].text for name in ("reasoning", "think_block")}
     assert said == {"reasoning": "said", "think_block": "said"}
 

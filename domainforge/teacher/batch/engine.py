@@ -1,7 +1,7 @@
 """The engine's door for batch mode: gathers requests, hands them over, keeps to the budget."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -10,17 +10,14 @@ from domainforge.errors import BudgetError, TeacherError
 from domainforge.teacher.batch.journal import open_costs
 from domainforge.teacher.batch.runner import BatchDesk
 from domainforge.teacher.batch.terms import AHEAD_REQUESTS, BatchProgress, BatchTerms, Done
-from domainforge.teacher.budget import Budget
-from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.dialect import USUAL
 from domainforge.teacher.engine import Engine
 from domainforge.teacher.fault import Fault
-from domainforge.teacher.jobs import Call, Counts, Job, Outcome
+from domainforge.teacher.jobs import Call, Job, Outcome
 from domainforge.teacher.lane import Lane
-from domainforge.teacher.ledger import Ledger
-from domainforge.teacher.pace import Pace
 from domainforge.teacher.prices import Cost
 from domainforge.teacher.request import Answer, Request, usage_of
+from domainforge.teacher.shared import Shared
 
 _OPEN_BATCHES = (
     "teacher.budget: batches of an earlier session are still open, and what they may cost leaves "
@@ -37,45 +34,33 @@ class BatchEngine:
         live: The engine for probes.
     """
 
-    def __init__(
-        self,
-        live: Engine,
-        identity: str,
-        account: str,
-        config: TeacherConfig,
-        ledger: Ledger,
-        pace: Pace,
-        counts: Counts,
-        budget: Budget,
-        say: Callable[[str], None],
-        terms: BatchTerms | None = None,
-    ) -> None:
+    def __init__(self, live: Engine, shared: Shared, terms: BatchTerms | None = None) -> None:
         """Take up what earlier sessions left open; nothing is sent yet."""
         self.live = live
         lane = live.lanes[0]
         self._price = lane.price.for_batch()
-        self._counts = counts
-        self._budget = budget
-        self._say = say
+        self._counts = shared.counts
+        self._budget = shared.budget
+        self._say = shared.say
         self._said: dict[int, str] = {}
         self._most = (terms or BatchTerms()).max_requests
         self._desk = BatchDesk(
             lane.endpoint,
-            identity,
-            config,
-            ledger,
-            pace,
+            shared.identity,
+            shared.config,
+            shared.ledger,
+            shared.pace,
             lane.price,
-            account,
+            shared.account,
             terms,
             self._tell_progress,
             lambda: lane.dialect,
         )
         # They may be billed whether anyone asks for them again or not.
-        self._find_open = partial(open_costs, ledger, identity, account)
+        self._find_open = partial(open_costs, shared.ledger, shared.identity, shared.account)
         self._open = self._find_open()
         for cost in self._open.values():
-            budget.owe(cost)
+            self._budget.owe(cost)
         self._knows_dialect = lane.dialect != USUAL
         self._held: list[Job] = []
         self._gathered: list[Job] = []

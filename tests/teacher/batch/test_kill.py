@@ -10,6 +10,7 @@ import pytest
 
 from domainforge.teacher.ledger import Ledger
 from tests.support.batch_server import BatchServer, Fate
+from tests.support.ledgers import stats
 from tests.support.teacher_server import TeacherServer
 from tests.teacher.batch.desk import answer, chats, open_ledger
 
@@ -69,7 +70,7 @@ def test_a_kill_loses_and_doubles_nothing(
     assert len(told) == COUNT
     assert [done.fault.kind for done in told.values() if done.fault] == ["http_400"]
     with open_ledger(path) as ledger:
-        assert ledger.stats().completions.popitem()[1] == COUNT - 1
+        assert stats(ledger).completions.popitem()[1] == COUNT - 1
         assert ledger.spent("run-1").tokens == tokens_of_replies(ledger)
         assert ledger.read("SELECT count(*) FROM batch_requests") == [(0,)]
 

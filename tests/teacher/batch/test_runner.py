@@ -18,6 +18,7 @@ from domainforge.teacher.prices import Price, Rates
 from domainforge.teacher.request import Request, request_text
 from domainforge.teacher.session import open_teacher
 from tests.support.batch_server import BatchServer, Fate
+from tests.support.ledgers import stats
 from tests.support.teacher_server import TeacherServer
 from tests.teacher.batch.desk import (
     IDENTITY,
@@ -149,7 +150,7 @@ def test_rows_with_passing_faults_are_handed_over_again(path: Path, fault: str, 
         assert sorted(server.executed.values()) == [1, 1, 1, 1, 2]
     assert [done.faults for done in told.values() if done.faults] == [(kind,)]
     with open_ledger(path) as ledger:
-        assert ledger.stats().faults == {kind: 1}
+        assert stats(ledger).faults == {kind: 1}
 
 
 def test_lasting_and_unceasing_faults_end_as_failed(path: Path) -> None:
@@ -397,7 +398,7 @@ def test_replies_of_an_earlier_batch_are_kept_unasked(
         told = answer(server.base_url, path, [chat(77)], first_look_seconds=0.1)
         assert all_answered(told, 1)
         with open_ledger(path) as ledger:
-            assert ledger.stats().completions == {IDENTITY: 5}
+            assert stats(ledger).completions == {IDENTITY: 5}
     assert open_batches(path) == 0
 
 
