@@ -1,13 +1,11 @@
 """The embedded teacher: a small model on the CPU, served by llama.cpp."""
 
 import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from domainforge.errors import TeacherError
 from domainforge.teacher.serve.llamacpp import CONTEXT_TOKENS, READY_SECONDS, llamacpp_launch
-from domainforge.teacher.serve.supervisor import Launch, Supervisor, supervise
+from domainforge.teacher.serve.supervisor import Launch
 
 
 def embedded_model_path() -> Path:
@@ -68,20 +66,3 @@ def embedded_launch(
         ready_seconds=ready_seconds,
         restarts=restarts,
     )
-
-
-@contextmanager
-def embedded_server(
-    threads: int | None = None,
-    slots: int = 4,
-    ctx_per_slot: int = CONTEXT_TOKENS,
-    model: Path | None = None,
-) -> Iterator[Supervisor]:
-    """Run the embedded teacher's server for the length of a `with`, its log in a temporary file.
-
-    Raises:
-        TeacherError: It is not installed, or doesn't start.
-    """
-    launch = embedded_launch(threads=threads, slots=slots, context_tokens=ctx_per_slot, model=model)
-    with supervise(launch) as server:
-        yield server

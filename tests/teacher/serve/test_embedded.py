@@ -10,8 +10,9 @@ import pytest
 from domainforge.errors import TeacherError
 from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.request import Request
-from domainforge.teacher.serve.embedded import embedded_model_path, embedded_server
+from domainforge.teacher.serve.embedded import embedded_model_path
 from domainforge.teacher.session import check_teacher, open_teacher, teacher_identity
+from tests.support.embedded import embedded_server
 from tests.teacher.quick import FAST, QA_SCHEMA
 from tests.teacher.serve.processes import ROOT, gone, own_server, runs
 
@@ -66,7 +67,7 @@ def test_the_server_ends_with_its_with() -> None:
 def test_the_server_ends_with_a_killed_parent() -> None:
     code = """
 import subprocess, sys
-from domainforge.teacher.serve.embedded import embedded_server
+from tests.support.embedded import embedded_server
 with embedded_server(threads=1, slots=1, ctx_per_slot=256) as server:
     print(server.pid, flush=True)
     sys.stdin.read()
@@ -89,7 +90,7 @@ with embedded_server(threads=1, slots=1, ctx_per_slot=256) as server:
 def test_the_server_ends_though_another_child_holds_its_input() -> None:
     code = """
 import os, sys, time
-from domainforge.teacher.serve.embedded import embedded_server
+from tests.support.embedded import embedded_server
 with embedded_server(threads=1, slots=1, ctx_per_slot=256) as server:
     if os.fork() == 0:
         time.sleep(60)
