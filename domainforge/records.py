@@ -9,6 +9,9 @@ from typing import Any, Literal
 import pyarrow as pa
 
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
+SECTION = pa.struct(
+    [("level", pa.int8()), ("title", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
+)
 
 DOCUMENT_SCHEMA = pa.schema(
     [
@@ -19,6 +22,13 @@ DOCUMENT_SCHEMA = pa.schema(
         ("text", pa.string()),
         ("sha256", pa.string()),
         ("metadata", pa.string()),
+        ("uris", pa.list_(pa.string())),
+        ("language", pa.string()),
+        ("created", pa.string()),
+        ("modified", pa.string()),
+        ("license", pa.string()),
+        ("sections", pa.list_(SECTION)),
+        ("raw", pa.string()),
     ]
 )
 
@@ -66,6 +76,20 @@ EXAMPLE_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
+class Section:
+    """A heading and all that stands under it: `document.text[start:end]`, heading included.
+
+    Attributes:
+        level: 1 is the highest; a section reaches to the next heading of its level or higher.
+    """
+
+    level: int
+    title: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Document:
     """One source document as clean text.
 
@@ -73,7 +97,14 @@ class Document:
         uri: Where it came from; unique in a run (a path relative to the project, or a URL).
         text: The whole text; Markdown where the source has structure.
         media_type: Of the source file, for example `application/pdf`.
-        metadata: What else is known of it (dates, licence, row fields).
+        metadata: What else is known of it (author, page numbers, row fields).
+        uris: All its names, `uri` first, where the same text was found under several.
+        language: ISO 639-1 code, or None where the text is too short to tell.
+        created: ISO 8601 date or time, as far as the source tells it.
+        modified: The same, of the last change.
+        license: As the source names it, an SPDX identifier where possible.
+        sections: The tree of headings, in order, with spans in `text`.
+        raw: The text before cleaning, where the source's `keep_raw` asks for it.
     """
 
     uri: str
@@ -81,6 +112,13 @@ class Document:
     text: str
     media_type: str = "text/plain"
     metadata: dict[str, Any] = field(default_factory=dict)
+    uris: tuple[str, ...] = ()
+    language: str | None = None
+    created: str | None = None
+    modified: str | None = None
+    license: str | None = None
+    sections: tuple[Section, ...] = ()
+    raw: str | None = None
 
     @property
     def id(self) -> str:
@@ -164,7 +202,10 @@ def canonical_json(value: Any) -> str:
 
 def document_table(documents: Iterable[Document]) -> pa.Table:
     """Put documents in a table, ordered by id."""
-    rows = [{**asdict(d), "id": d.id, "sha256": text_hash(d.text)} for d in documents]
+    rows = [
+        {**asdict(d), "id": d.id, "sha256": text_hash(d.text), "uris": d.uris or (d.uri,)}
+        for d in documents
+    ]
     for row in rows:
         row["metadata"] = canonical_json(row["metadata"])
     return ordered_table(rows, DOCUMENT_SCHEMA)

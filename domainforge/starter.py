@@ -13,7 +13,8 @@ from domainforge.errors import ConfigError, SourceError
 from domainforge.pipeline_file import Pipeline, check_pipeline
 from domainforge.run_folder import write_atomic
 from domainforge.sources.config import SourceConfig
-from domainforge.sources.files import LOADERS, FoundFiles, find_files
+from domainforge.sources.files import FoundFiles, find_files
+from domainforge.sources.kinds.known import BY_ENDING
 from domainforge.stage import Settings
 
 _COLUMNS = 96
@@ -75,7 +76,7 @@ def look_at_sources(files: str, project: Path) -> FoundFiles:
     """
     found = find_files((SourceConfig(files=files),), project)
     if not found.files:
-        raise SourceError(f"{files}: no file of a kind that can be read ({' '.join(LOADERS)})")
+        raise SourceError(f"{files}: no file of a kind that can be read ({' '.join(BY_ENDING)})")
     return found
 
 

@@ -1,17 +1,23 @@
 """One entry of `sources:` in a pipeline file."""
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import Field, model_validator
+from pydantic.config import JsonDict
 
 from domainforge.stage import Settings
 
 
-class SourceConfig(Settings):
-    """Files to read documents from."""
+def place_field(description: str) -> Any:
+    """Declare a key that says where documents are; an entry of `sources` has exactly one."""
+    extra: JsonDict = {"place": True}
+    return Field(None, description=description, json_schema_extra=extra)
 
-    files: str = Field(
-        min_length=1,
-        description="Folder, file or glob to read, relative to the project folder.",
-    )
+
+class SourceConfig(Settings):
+    """One place to read documents from, and which of them to take."""
+
+    files: str | None = place_field("Folder, file or glob to read, relative to the project folder.")
     include: tuple[str, ...] = Field(
         ("*",),
         min_length=1,
@@ -19,12 +25,56 @@ class SourceConfig(Settings):
     )
     text_field: str | None = Field(
         None,
-        description="Field of a .jsonl row that holds the text; default: text, content or body.",
+        description="Field of a row that holds the text; default: text, content or body.",
     )
     title_field: str = Field(
-        "title", description="Field of a .jsonl row that holds the title, where there is one."
+        "title", description="Field of a row that holds the title, where there is one."
     )
     id_field: str | None = Field(
+        None, description="Field of a row that names it; default: id or url, else its number."
+    )
+    license: str | None = Field(
+        None, description="Licence of these documents, where they don't name one themselves."
+    )
+    keep_raw: bool = Field(
+        False, description="Keep the text as it was before cleaning, beside the clean one."
+    )
+    where: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Take only documents whose fields fit: `{language: [en, de], score: '>= 3'}`.",
+    )
+    sample_share: float | None = Field(
         None,
-        description="Field of a .jsonl row that names it; default: id or url, else its line.",
+        description="Take this part of the documents, chosen by hash of uri and seed.",
+        gt=0,
+        le=1,
+    )
+    limit: int | None = Field(None, description="Take at most so many documents.", ge=1)
+    weight: float | None = Field(
+        None,
+        description="Share of this source in a mixture, by characters, against the other sources "
+        "that have a weight; the first that runs out ends the mixture.",
+        gt=0,
+    )
+
+    @property
+    def place(self) -> str:
+        """Name of the key that says where its documents are."""
+        return next(name for name in places() if getattr(self, name) is not None)
+
+    @model_validator(mode="after")
+    def _check_place(self) -> "SourceConfig":
+        given = [name for name in places() if getattr(self, name) is not None]
+        if len(given) != 1:
+            seen = f"; here are {' and '.join(given)}" if given else ""
+            raise ValueError(f"an entry names one place: one of {', '.join(places())}{seen}")
+        return self
+
+
+def places() -> tuple[str, ...]:
+    """Return the keys that say where documents are."""
+    return tuple(
+        name
+        for name, info in SourceConfig.model_fields.items()
+        if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("place")
     )

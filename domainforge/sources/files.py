@@ -1,7 +1,7 @@
 """Find the files of a source and read each by its kind."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -10,26 +10,8 @@ from domainforge.errors import SourceError
 from domainforge.files import find_file
 from domainforge.records import Document
 from domainforge.sources.config import SourceConfig
-from domainforge.sources.docx import load_docx
-from domainforge.sources.html import load_html
-from domainforge.sources.jsonl import load_jsonl
+from domainforge.sources.kinds.known import BY_ENDING, kind_of
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, UnreadableError
-from domainforge.sources.pdf import load_pdf
-from domainforge.sources.text import load_markdown, load_plain
-
-LOADERS: dict[str, Callable[[bytes, SourceFile], Loaded]] = {
-    ".md": load_markdown,
-    ".markdown": load_markdown,
-    ".txt": load_plain,
-    ".text": load_plain,
-    ".html": load_html,
-    ".htm": load_html,
-    ".xhtml": load_html,
-    ".pdf": load_pdf,
-    ".docx": load_docx,
-    ".jsonl": load_jsonl,
-    ".ndjson": load_jsonl,
-}
 
 
 @dataclass(frozen=True)
@@ -55,7 +37,7 @@ def find_files(sources: Sequence[SourceConfig], project: Path) -> FoundFiles:
     taken: dict[str, Path] = {}
     seen: set[Path] = set()
     for source in sources:
-        root, matches = _matches(source.files, project)
+        root, matches = _matches(str(source.files), project)
         for path in matches:
             real = path.resolve()
             if real in seen:
@@ -76,7 +58,7 @@ def load_file(file: SourceFile, max_bytes: int) -> Loaded:
         size = file.path.stat().st_size
         if size > max_bytes:
             raise UnreadableError("too_large", f"{size:,} bytes, the limit is {max_bytes:,}")
-        loaded = LOADERS[file.path.suffix.lower()](file.path.read_bytes(), file)
+        loaded = _load(file)
     except UnreadableError as error:
         return Loaded(faults=(LeftOut(file.uri, error.reason, error.detail),))
     except OSError as error:
@@ -85,6 +67,13 @@ def load_file(file: SourceFile, max_bytes: int) -> Loaded:
     if not blank and (loaded.documents or loaded.dropped or loaded.faults):
         return loaded
     return _without_blank(loaded, blank, file)
+
+
+def _load(file: SourceFile) -> Loaded:
+    kind = kind_of(file.path.name)
+    assert kind is not None
+    assert kind.load is not None
+    return kind.load(file.path.read_bytes(), file)
 
 
 def _without_blank(loaded: Loaded, blank: Sequence[Document], file: SourceFile) -> Loaded:
@@ -151,9 +140,9 @@ def _reason_to_leave_out(
         return "not_a_file", "a broken link, a pipe or a device"
     if path.is_symlink() and root.is_dir() and not real.is_relative_to(root):
         return "link_outside", "a link to a file outside the folder"
-    suffix = path.suffix.lower()
-    if suffix not in LOADERS:
-        return "unknown_kind", f"{suffix or 'no ending'}; known: {' '.join(LOADERS)}"
+    if kind_of(path.name) is None:
+        known = " ".join(BY_ENDING)
+        return "unknown_kind", f"{path.suffix.lower() or 'no ending'}; known: {known}"
     relative = path.relative_to(root).as_posix() if path != root else path.name
     names = (path.name.lower(), relative.lower())
     if not any(fnmatchcase(name, glob.lower()) for glob in source.include for name in names):

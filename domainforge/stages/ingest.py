@@ -13,7 +13,8 @@ from domainforge.errors import SourceError
 from domainforge.files import file_hash
 from domainforge.records import Document, document_table, ordered_table, stable_id, text_hash
 from domainforge.run_folder import Inputs, Output
-from domainforge.sources.files import LOADERS, find_files, load_file
+from domainforge.sources.files import find_files, load_file
+from domainforge.sources.kinds.known import BY_ENDING
 from domainforge.sources.loaded import LeftOut
 from domainforge.stage import Account, Settings, Stage, StageResult
 
@@ -52,7 +53,7 @@ def run(config: IngestConfig, inputs: Inputs, out: Output, context: Context) -> 
     unique, duplicates = _merge_duplicates(documents)
     dropped += duplicates
     if not unique:
-        raise SourceError(_nothing_read([s.files for s in context.sources], dropped, faults))
+        raise SourceError(_nothing_read([str(s.files) for s in context.sources], dropped, faults))
     out.write(document_table(unique))
     out.write(_table(dropped), "dropped")
     out.write(_table(faults), "faults")
@@ -136,7 +137,7 @@ def _nothing_read(
     sources: Sequence[str], dropped: Sequence[LeftOut], faults: Sequence[LeftOut]
 ) -> str:
     lines = [*_notes(faults, "not read"), *_notes(dropped, "left out")] or ["no files there"]
-    head = f"sources: nothing to read in {', '.join(sources)}; kinds: {' '.join(LOADERS)}"
+    head = f"sources: nothing to read in {', '.join(sources)}; kinds: {' '.join(BY_ENDING)}"
     return "\n".join([head, *(f"  {line}" for line in lines)])
 
 

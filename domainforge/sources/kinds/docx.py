@@ -9,7 +9,7 @@ from zipfile import BadZipFile, ZipFile
 
 from domainforge.records import Document
 from domainforge.sources.cleaning import first_heading
-from domainforge.sources.html import html_to_markdown, parse_html
+from domainforge.sources.kinds.html import html_to_markdown, parse_html
 from domainforge.sources.loaded import Loaded, SourceFile, UnreadableError
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from domainforge.sources.pdf import join_pages
+from domainforge.sources.kinds.pdf import join_pages
 from tests.sources.samples import encrypt_pdf, load_bytes, make_pdf
 
 LINES = ["The ferry crosses every hour.", "A crossing costs 2.50 crowns."]

@@ -1,0 +1,1 @@
+"""One module per kind of file: bytes to documents, never anything else."""

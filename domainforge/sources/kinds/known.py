@@ -1,0 +1,50 @@
+"""Every kind of file that can be read, by the ending of its name."""
+
+from dataclasses import dataclass
+
+from domainforge.sources.kinds.docx import load_docx
+from domainforge.sources.kinds.html import load_html
+from domainforge.sources.kinds.jsonl import load_jsonl
+from domainforge.sources.kinds.pdf import load_pdf
+from domainforge.sources.kinds.text import load_markdown, load_plain
+from domainforge.sources.loaded import Load, Stream
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of file.
+
+    Attributes:
+        name: As the ingest report calls it.
+        endings: Of file names, lower case, with the dot; none where only a source names the kind.
+        load: Reads a whole file; exactly one of this and `stream`.
+        stream: Reads a file of any size in parts.
+    """
+
+    name: str
+    endings: tuple[str, ...] = ()
+    load: Load | None = None
+    stream: Stream | None = None
+
+
+KINDS: tuple[Kind, ...] = (
+    Kind("markdown", (".md", ".markdown"), load=load_markdown),
+    Kind("text", (".txt", ".text"), load=load_plain),
+    Kind("html", (".html", ".htm", ".xhtml"), load=load_html),
+    Kind("pdf", (".pdf",), load=load_pdf),
+    Kind("docx", (".docx",), load=load_docx),
+    Kind("jsonl", (".jsonl", ".ndjson"), load=load_jsonl),
+)
+BY_NAME = {kind.name: kind for kind in KINDS}
+BY_ENDING = {ending: kind for kind in KINDS for ending in kind.endings}
+_MOST_DOTS = max(ending.count(".") for ending in BY_ENDING)
+
+
+def kind_of(name: str) -> Kind | None:
+    """Return the kind of a file by its name; the longest known ending wins (`.tar.gz`)."""
+    parts = name.lower().split(".")
+    for dots in range(min(_MOST_DOTS, len(parts) - 1), 0, -1):
+        found = BY_ENDING.get("." + ".".join(parts[-dots:]))
+        if found is not None:
+            return found
+    return None
