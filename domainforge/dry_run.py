@@ -8,7 +8,7 @@ from typing import Any
 
 from domainforge.context import Context
 from domainforge.evaluation.control import load_control
-from domainforge.pipeline import STAGES, fingerprint, make_context, stage_bounds
+from domainforge.pipeline import STAGES, fingerprint, make_context, recipe, stage_bounds
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_manifest
 from domainforge.stage import Stage
@@ -130,7 +130,7 @@ class _Planner:
         config = getattr(self._pipeline, stage.name)
         whole = read_manifest(self._run.stage_folder(stage.writes))
         inputs: Mapping[str, str] = {name: self._hashes[name] for name in stage.reads}
-        now = fingerprint(stage, config, inputs, self._context)
+        now = fingerprint(recipe(stage, config, self._context), inputs)
         if whole is not None and whole.fingerprint == now and forced_from is None:
             self._folders[stage.name] = self._run.stage_folder(stage.writes)
             self._hashes[stage.name] = whole.content_hash

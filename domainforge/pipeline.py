@@ -160,13 +160,12 @@ def run_pipeline(
     return RunReport(run.path, states, time.time() - started, scores)
 
 
-def fingerprint(stage: Stage, config: Any, inputs: Mapping[str, str], context: Context) -> str:
-    """Hash of all that can change what the stage writes.
+def recipe(stage: Stage, config: Any, context: Context) -> str:
+    """Hash of all that can change what the stage makes of one and the same input.
 
     Args:
         stage: The stage.
         config: Its settings; only fields that shape the output count.
-        inputs: Content hash of each stage that it reads.
         context: Gives the seed and what `stage.identity` asks for.
     """
     identity = stage.identity(config, context) if stage.identity else {}
@@ -176,12 +175,16 @@ def fingerprint(stage: Stage, config: Any, inputs: Mapping[str, str], context: C
                 "stage": stage.name,
                 "version": stage.version,
                 "config": shaping_values(config),
-                "inputs": dict(inputs),
                 "identity": identity,
                 "seed": context.seed,
             }
         )
     )
+
+
+def fingerprint(recipe: str, inputs: Mapping[str, str]) -> str:
+    """Hash of all that can change what the stage writes: its recipe and the inputs' content."""
+    return text_hash(canonical_json({"recipe": recipe, "inputs": dict(inputs)}))
 
 
 def find_scores(folder: Path) -> dict[str, Any] | None:
@@ -227,7 +230,8 @@ def _run_stage(
     run.recover(stage.writes)
     inputs = Inputs({s.name: run.stage_folder(s.writes) for s in STAGES if s.name in stage.reads})
     hashes = {name: inputs.manifest(name).content_hash for name in stage.reads}
-    print_ = fingerprint(stage, config, hashes, context)
+    recipe_ = recipe(stage, config, context)
+    print_ = fingerprint(recipe_, hashes)
     whole = read_manifest(run.stage_folder(stage.writes))
     if whole is not None and whole.fingerprint == print_ and not forced:
         context.emit("stage", {"stage": stage.name, "state": "unchanged", "account": whole.account})
@@ -235,7 +239,7 @@ def _run_stage(
         return StageState(stage.name, "unchanged", whole)
     context.emit("stage", {"stage": stage.name, "state": "running"})
     started = time.time()
-    output = run.begin(stage.writes, print_, resumable=stage.resumable)
+    output = run.begin(stage.writes, print_, resumable=stage.resumable, recipe=recipe_)
     result: StageResult = stage.run(config, inputs, output, context)
     if not result.account.balances:
         raise DataError(
@@ -248,6 +252,7 @@ def _run_stage(
         {
             "stage": stage.name,
             "fingerprint": print_,
+            "recipe": recipe_,
             "account": result.account.as_dict(),
             "notes": list(result.notes),
             "figures": dict(result.figures),

@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 
 from domainforge.errors import DataError, StorageError
 from domainforge.records import canonical_json, content_hash, text_hash
+from domainforge.table_writer import SHARD_ROWS, TableWriter, read_batches
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_ROWS_PER_SHARD = 50_000
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,39 @@ class Manifest:
     notes: Sequence[str]
     figures: Mapping[str, Any]
     seconds: float
+    recipe: str = ""
 
 
 class Output:
-    """Where one stage writes; becomes the stage's folder when the stage is whole."""
+    """Where one stage writes; becomes the stage's folder when the stage is whole.
 
-    def __init__(self, folder: Path) -> None:
+    Attributes:
+        previous: The stage's last whole output, whatever it was made from; None without one.
+        same_recipe: Whether that was made by the same config and identity, from other inputs.
+    """
+
+    def __init__(
+        self, folder: Path, previous: Path | None = None, *, same_recipe: bool = False
+    ) -> None:
         self.folder = folder
+        self.previous = previous
+        self.same_recipe = same_recipe
         self.tables: dict[str, dict[str, Any]] = {}
+
+    def stream(self, schema: pa.Schema, name: str = "", *, segments: int = 0) -> TableWriter:
+        """Open a table of any size; `finish` must be given what this returns.
+
+        Args:
+            schema: Has a text column `id`, by which the rows will be ordered.
+            name: As for `write`.
+            segments: How many segments of an interrupted run to go on from.
+        """
+        return TableWriter(self.folder / name if name else self.folder, schema, segments=segments)
+
+    def finish(self, writer: TableWriter, name: str = "") -> None:
+        """Make a streamed table whole."""
+        with storage_errors(writer.place):
+            self.tables[name] = writer.finish()
 
     def write(self, table: pa.Table, name: str = "") -> None:
         """Write a table as Parquet shards (zstd) under that name; "" is the stage's main table."""
@@ -54,10 +79,10 @@ class Output:
                 for old in place.glob("part-*.parquet"):
                     old.unlink()
             place.mkdir(parents=True, exist_ok=True)
-            for index, start in enumerate(range(0, max(table.num_rows, 1), _ROWS_PER_SHARD)):
+            for index, start in enumerate(range(0, max(table.num_rows, 1), SHARD_ROWS)):
                 path = place / f"part-{index:05d}.parquet"
                 with path.open("wb") as handle:
-                    rows = table.slice(start, _ROWS_PER_SHARD)
+                    rows = table.slice(start, SHARD_ROWS)
                     pq.write_table(rows, handle, compression="zstd")
                     handle.flush()
                     os.fsync(handle.fileno())
@@ -81,6 +106,13 @@ class Inputs:
     def table(self, stage: str, name: str = "") -> pa.Table:
         """Read one table that a stage wrote."""
         return read_table(self._folders[stage], name)
+
+    def batches(
+        self, stage: str, name: str = "", columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield one table that a stage wrote, ordered by id, a bounded part at a time."""
+        folder = self._folders[stage]
+        yield from read_batches(folder / name if name else folder, columns)
 
     def manifest(self, stage: str) -> Manifest:
         """Return what the stage's folder says about itself."""
@@ -159,7 +191,7 @@ class RunFolder:
         with storage_errors(self.path), (self.path / "events.jsonl").open("a") as handle:
             handle.write(canonical_json({"at": round(time.time(), 3), **event}) + "\n")
 
-    def begin(self, writes: str, fingerprint: str, *, resumable: bool) -> Output:
+    def begin(self, writes: str, fingerprint: str, *, resumable: bool, recipe: str = "") -> Output:
         """Open an unfinished folder for a stage.
 
         A resumable stage gets back what an interrupted run with the same fingerprint left.
@@ -176,7 +208,11 @@ class RunFolder:
                     shutil.rmtree(folder)
                 folder.mkdir(parents=True)
                 write_atomic(marker, fingerprint)
-        return Output(folder)
+        whole = read_manifest(self.stage_folder(writes))
+        if whole is None:
+            return Output(folder)
+        same = bool(recipe) and whole.recipe == recipe
+        return Output(folder, self.stage_folder(writes), same_recipe=same)
 
     def finish(self, writes: str, output: Output, manifest: Mapping[str, Any]) -> Manifest:
         """Turn an unfinished folder into the stage's folder; the old one goes only then."""

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -32,6 +33,10 @@ os.environ.update(
         "no_proxy": "127.0.0.1,localhost",
     }
 )
+
+# Where the whole suite runs in a shell's background, Ctrl-C is ignored, and every command that a
+# test starts and interrupts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # One set of examples for everyone where a change is judged; others elsewhere, to find more.
 settings.register_profile("ci", derandomize=True)

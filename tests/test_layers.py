@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("config_faults",),
     ("records",),
     ("files",),
+    ("table_writer",),
     ("run_folder",),
     ("prompts",),
     (
