@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
+from domainforge.sources.workspaces.config import MediaWiki
 from domainforge.stage import Settings
 
 
@@ -18,6 +19,7 @@ class SourceConfig(Settings):
     """One place to read documents from, and which of them to take."""
 
     files: str | None = place_field("Folder, file or glob to read, relative to the project folder.")
+    mediawiki: MediaWiki | None = place_field("MediaWiki XML dump to read.")
     include: tuple[str, ...] = Field(
         ("*",),
         min_length=1,

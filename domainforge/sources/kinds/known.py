@@ -8,6 +8,7 @@ from domainforge.sources.kinds.jsonl import load_jsonl
 from domainforge.sources.kinds.pdf import load_pdf
 from domainforge.sources.kinds.text import load_markdown, load_plain
 from domainforge.sources.loaded import Load, Stream
+from domainforge.sources.workspaces.mediawiki import stream_mediawiki
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("pdf", (".pdf",), load=load_pdf),
     Kind("docx", (".docx",), load=load_docx),
     Kind("jsonl", (".jsonl", ".ndjson"), load=load_jsonl),
+    Kind("mediawiki dump", stream=stream_mediawiki),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 BY_ENDING = {ending: kind for kind in KINDS for ending in kind.endings}

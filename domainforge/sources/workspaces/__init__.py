@@ -1,0 +1,1 @@
+"""What teams export from the tools they write in: wikis, notes, chats and repositories."""
