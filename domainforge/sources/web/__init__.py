@@ -1,0 +1,1 @@
+"""The web as a source: pages, sitemaps, feeds and a polite crawl that reaches public hosts only."""
