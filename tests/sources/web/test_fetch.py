@@ -68,7 +68,7 @@ def test_large_body_is_not_read() -> None:
 def test_dripping_server_meets_one_deadline() -> None:
     for deed in ("drip", "drip_headers", "hang"):
         started = time.monotonic()
-        answer = Answer(b"x" * 2000, deed=deed)  # type: ignore[arg-type]
+        answer = Answer(b"x" * 2000, deed=deed)
         assert reason({"/": answer}, timeout_seconds=0.4) == "too_slow"
         assert time.monotonic() - started < 1.5
 
