@@ -1,4 +1,5 @@
 import io
+
 import pytest
 
 from domainforge.sources.web.fetch import open_stream
