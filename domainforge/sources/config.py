@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
+from domainforge.sources.sql.config import SqlConfig
 from domainforge.sources.workspaces.config import MediaWiki
 from domainforge.stage import Settings
 
@@ -20,6 +21,9 @@ class SourceConfig(Settings):
 
     files: str | None = place_field("Folder, file or glob to read, relative to the project folder.")
     mediawiki: MediaWiki | None = place_field("MediaWiki XML dump to read.")
+    sql: SqlConfig | None = place_field(
+        "Query to a SQLite, PostgreSQL or MySQL database; each row is a document."
+    )
     include: tuple[str, ...] = Field(
         ("*",),
         min_length=1,
@@ -40,6 +44,10 @@ class SourceConfig(Settings):
     )
     keep_raw: bool = Field(
         False, description="Keep the text as it was before cleaning, beside the clean one."
+    )
+    ocr: bool = Field(
+        False,
+        description="Read scanned pages of PDF files by OCR: `pip install 'domainforge[ocr]'`.",
     )
     where: dict[str, Any] = Field(
         default_factory=dict,

@@ -1,196 +1,209 @@
-"""PDF text by pypdf, with pages joined and what repeats on every page left out."""
+"""PDF to Markdown: text and layout by liteparse (PDFium), facts by pypdf, scans by OCR if asked."""
 
-import io
-import logging
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from domainforge.records import Document
 from domainforge.sources.cleaning import clean_text
+from domainforge.sources.kinds.pdf_facts import BROKEN, open_reader, pdf_facts
+from domainforge.sources.kinds.pdf_layout import PdfPage, pages_to_markdown
+from domainforge.sources.kinds.pdf_page import Piece, Rules
 from domainforge.sources.loaded import Loaded, SourceFile, UnreadableError
 
 if TYPE_CHECKING:
-    from pypdf import PdfReader
+    from liteparse import ParsedPage
 
-# Lines at the top and at the bottom of a page that may be its header and footer.
-_EDGE_LINES = 2
-_MIN_PAGES_TO_COMPARE = 3
-_FULL_LINE_SHARE = 0.8
-_MIN_FULL_LINE_CHARS = 40
-_ITEM = re.compile(r"\s*(?:[-*|\u2022\u25aa\u25e6\u2023\u2013\u2014]|\(?\w{1,3}[.)]\s|#)")
-_HYPHENATED = re.compile(r"(\w+)-\n\s*(\w+)")
-_NO_TITLE = re.compile(
-    r"untitled|\(?anonymous\)?|.*\.(docx?|pdf|tex|dvi|indd|pptx?|xlsx?|rtf|odt)", re.IGNORECASE
-)
-# What pypdf raises on broken files besides its own errors.
-_BROKEN = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
+_MAX_PAGES = 20_000
+_HOW_TO_OCR = "scanned? `ocr: true` in its source reads it by OCR (pip install 'domainforge[ocr]')"
+_MAX_PIECES = 50_000
+_MAX_RULES = 2_000
+_PAGES_AT_A_TIME = 25
+_MAX_NOTES = 200
+_BOLD = re.compile(r"bold|black|heavy|semibold|demi", re.IGNORECASE)
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff]")
+_MIN_RIGHT_TO_LEFT_SHARE = 0.2
 
 
 def load_pdf(data: bytes, file: SourceFile) -> Loaded:
-    """Read the text layer of a PDF; pages without one are named in the metadata.
+    """Read the text of a PDF; pages without any are named in the metadata.
 
     Raises:
-        UnreadableError: Encrypted, broken, or scanned (no text on any page).
+        UnreadableError: Encrypted, broken, or scanned (no text on any page) and no OCR asked for.
     """
-    from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
+    facts = pdf_facts(data)
+    pages, total, metadata = _read_pages(data)
+    broken = metadata.get("pages_unreadable", ())
+    blank = [number for number, page in enumerate(pages, 1) if not page.pieces]
+    blank = [number for number in blank if number not in broken]
+    if blank and file.config.ocr:
+        from domainforge.sources.kinds.pdf_ocr import read_scans
 
-    # pypdf logs every oddity of a file; what matters of it becomes a fault.
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    try:
-        reader = PdfReader(io.BytesIO(data))
-        _unlock(reader)
-        pages, broken = _page_texts(reader)
-        title = _own_title(reader)
-    except (PyPdfError, *_BROKEN) as error:
-        raise UnreadableError("unreadable", f"no readable PDF: {error}"[:300]) from error
-    blank = [number for number, page in enumerate(pages, 1) if not clean_text(page)]
-    if len(blank) == len(pages):
-        detail = f"no text on any of its {len(pages)} pages: scanned? OCR is not built in"
-        raise UnreadableError("no_text", detail)
-    metadata: dict[str, Any] = {"pages": len(pages)}
+        scans = read_scans(data, blank)
+        for number, pieces in scans.items():
+            pages[number - 1] = PdfPage(pieces)
+        if scans:
+            metadata["pages_by_ocr"] = sorted(scans)
+        blank = [number for number in blank if number not in scans]
+    if len(blank) == len(pages) and not metadata.get("form_fields"):
+        more = "OCR found none either" if file.config.ocr else _HOW_TO_OCR
+        raise UnreadableError("no_text", f"no text on any of its {len(pages)} pages: {more}")
+    metadata = {"pages": len(pages), **facts.metadata, **metadata}
     if blank:
         metadata["pages_without_text"] = blank
-    if broken:
-        metadata["pages_unreadable"] = broken
-    text = join_pages(pages)
-    return Loaded((Document(file.uri, title or file.stem, text, "application/pdf", metadata),))
+    if total > len(pages):
+        metadata["pages_claimed"] = total
+    text = pages_to_markdown(pages, facts.outline)
+    text = f"{text}\n\n{_form(metadata)}".strip()
+    document = Document(
+        file.uri,
+        facts.title or file.stem,
+        text,
+        "application/pdf",
+        metadata,
+        created=facts.created,
+        modified=facts.modified,
+        raw=_raw(pages) if file.config.keep_raw else None,
+    )
+    return Loaded((document,))
 
 
-def join_pages(pages: Sequence[str]) -> str:
-    """Join page texts: repeated headers and footers out, hyphens and wrapped lines mended."""
-    cleaned = [clean_text(page).split("\n") for page in pages]
-    return clean_text(_unwrap([line for lines in _without_repeats(cleaned) for line in lines]))
+def _raw(pages: Sequence[PdfPage]) -> str:
+    """Return every piece of text in the order of the file, page after page."""
+    texts = (page.text or "\n".join(piece.text for piece in page.pieces) for page in pages)
+    return "\f".join(texts)
 
 
-def _unlock(reader: "PdfReader") -> None:
-    """Open a PDF that only restricts printing or copying; others stay closed."""
-    from pypdf.errors import DependencyError
+def _read_pages(data: bytes) -> tuple[list[PdfPage], int, dict[str, Any]]:
+    """Return the pages, how many the file claims, and its annotations and form fields."""
+    from liteparse import LiteParse, ParseError
 
-    if not reader.is_encrypted:
-        return
+    parser = LiteParse(
+        continue_on_page_error=True,
+        extract_annotations=True,
+        extract_form_fields=True,
+        extract_vector_graphics=True,
+        image_mode="off",
+        keep_headers_footers=True,
+        max_pages=_MAX_PAGES,
+        num_workers=1,
+        ocr_enabled=False,
+        output_format="json",
+        quiet=True,
+    )
+    found: dict[int, PdfPage] = {}
+    notes: list[str] = []
+    links: dict[str, None] = {}
+    fields: dict[str, str] = {}
+    broken: list[int] = []
+    total = 0
     try:
-        opened = bool(reader.decrypt(""))
-    except DependencyError:
-        detail = "AES-encrypted; `pip install cryptography` reads it if it has no password"
-        raise UnreadableError("encrypted", detail) from None
-    if not opened:
-        raise UnreadableError("encrypted", "needs a password; save a copy without one")
+        for batch in parser.parse_batches(data, _PAGES_AT_A_TIME):
+            total = batch.total_pages
+            for page in batch.result.pages:
+                found[page.page_num] = _page(page)
+                _take_extras(page, notes, links, fields)
+            broken += [error.page_num for error in batch.result.page_errors]
+            if batch.result.page_errors and not batch.result.pages:
+                break  # A page tree that claims more than there is.
+    except ParseError as error:
+        if not found:
+            raise _fault(str(error)) from error
+    if not found:
+        raise UnreadableError("unreadable", "it has no pages that can be read")
+    pages = [found.get(number, PdfPage()) for number in range(1, max(found) + 1)]
+    _mend_right_to_left(data, pages)
+    extras = {
+        "pages_unreadable": [number for number in broken if number < len(pages)],
+        "annotations": notes[:_MAX_NOTES],
+        "links": list(links)[:_MAX_NOTES],
+        "form_fields": fields,
+    }
+    return pages, total, {key: value for key, value in extras.items() if value}
 
 
-def _page_texts(reader: "PdfReader") -> tuple[list[str], list[int]]:
-    """Extract each page; a broken page is blank and its number is returned."""
+def _fault(message: str) -> UnreadableError:
+    if "password" in message:
+        return UnreadableError("encrypted", "needs a password; save a copy without one")
+    return UnreadableError("unreadable", f"no readable PDF: {message}"[:300])
+
+
+def _page(page: "ParsedPage") -> PdfPage:
+    # Pieces that hold nothing but invisible characters are no text.
+    pieces = tuple(
+        Piece(
+            text,
+            item.x,
+            item.y,
+            item.x + item.width,
+            item.y + max(item.height, 1.0),
+            item.font_size or item.height or 1.0,
+            (item.font_weight or 0) >= 600 or bool(_BOLD.search(item.font_name or "")),
+        )
+        for item in page.text_items[:_MAX_PIECES]
+        if (text := _piece_text(item.text))
+    )
+    return PdfPage(pieces, _rules(page))
+
+
+def _piece_text(text: str) -> str:
+    # U+0002 and U+FFFE: PDFium's sign for a hyphen at the end of a line.
+    return " ".join(clean_text(re.sub("[\x02\ufffe]", "-", text)).split())
+
+
+def _rules(page: "ParsedPage") -> Rules:
+    graphics = page.vector_graphics
+    if graphics is None:
+        return Rules()
+    horizontal, vertical = [], []
+    for line in graphics.lines[:_MAX_RULES]:
+        if abs(line.y1 - line.y2) < 1 < abs(line.x1 - line.x2):
+            horizontal.append((line.y1, min(line.x1, line.x2), max(line.x1, line.x2)))
+        elif abs(line.x1 - line.x2) < 1:
+            vertical.append((line.x1, min(line.y1, line.y2), max(line.y1, line.y2)))
+    return Rules(tuple(horizontal), tuple(vertical))
+
+
+def _take_extras(
+    page: "ParsedPage", notes: list[str], links: dict[str, None], fields: dict[str, str]
+) -> None:
+    for note in page.annotations or ():
+        if note.uri:
+            links[clean_text(note.uri)] = None
+        elif note.contents and note.subtype != "widget":
+            author = f" ({clean_text(note.title)})" if note.title else ""
+            notes.append(f"page {page.page_num}: {clean_text(note.contents)}{author}")
+    for box in page.form_fields or ():
+        name = clean_text(box.alternate_name or box.name or "")
+        value = "yes" if box.checked else ", ".join(box.selected_options) or box.value or ""
+        if name and value and value != "Off":
+            fields[name] = clean_text(value)
+
+
+def _form(metadata: dict[str, Any]) -> str:
+    """Write what was filled into the form, field by field."""
+    return "\n".join(
+        f"- {name}: {value}" for name, value in metadata.get("form_fields", {}).items()
+    )
+
+
+def _mend_right_to_left(data: bytes, pages: list[PdfPage]) -> None:
+    """Take pages in Arabic or Hebrew from pypdf: PDFium gives their letters in drawing order."""
+    wanted = [index for index, page in enumerate(pages) if _is_right_to_left(page.pieces)]
+    reader = open_reader(data) if wanted else None
+    if reader is None:
+        return
     from pypdf.errors import PyPdfError
 
-    texts: list[str] = []
-    broken: list[int] = []
-    first_error: Exception | None = None
-    for number, page in enumerate(reader.pages, 1):
+    for index in wanted:
         try:
-            texts.append(page.extract_text())
-        except (PyPdfError, *_BROKEN) as error:
-            first_error = first_error or error
-            texts.append("")
-            broken.append(number)
-    if first_error and len(broken) == len(texts):
-        raise UnreadableError("unreadable", f"no page can be read: {first_error}"[:300])
-    if not texts:
-        raise UnreadableError("unreadable", "it has no pages")
-    return texts, broken
+            text = reader.pages[index].extract_text()
+        except (PyPdfError, *BROKEN):
+            continue
+        pages[index] = PdfPage(text=text or None, pieces=pages[index].pieces)
 
 
-def _own_title(reader: "PdfReader") -> str | None:
-    raw = reader.metadata.title if reader.metadata else None
-    title = " ".join(clean_text(raw).split()) if isinstance(raw, str) else ""
-    return None if not title or _NO_TITLE.fullmatch(title) else title
-
-
-def _without_repeats(pages: Sequence[list[str]]) -> list[list[str]]:
-    """Leave out edge lines that most pages share; digits count as equal (page numbers)."""
-    filled = [[line for line in lines if line.strip()] for lines in pages]
-    readable = sum(1 for lines in filled if lines)
-    if readable < _MIN_PAGES_TO_COMPARE:
-        return filled
-    seen = Counter(key for lines in filled for key in set(_edges(lines)))
-    repeated = {key for key, count in seen.items() if count >= 3 and count > readable / 2}
-    result = []
-    for lines in filled:
-        edges = _edges(lines)
-        drop = {index for key, index in edges.items() if key in repeated}
-        result.append([line for index, line in enumerate(lines) if index not in drop])
-    # Pages that are nothing but the same lines: then those lines are the document.
-    return result if any(result) else filled
-
-
-def _edges(lines: Sequence[str]) -> dict[tuple[str, str], int]:
-    """Map (top or bottom, line with digits masked) to the line's index."""
-    top = {("top", _mask(line)): i for i, line in enumerate(lines[:_EDGE_LINES])}
-    start = max(len(lines) - _EDGE_LINES, 0)
-    bottom = {("bottom", _mask(line)): i for i, line in enumerate(lines[start:], start)}
-    return top | bottom
-
-
-def _mask(line: str) -> str:
-    return re.sub(r"\d+", "#", " ".join(line.split()))
-
-
-def _unwrap(lines: Sequence[str]) -> str:
-    """Join lines that were wrapped at the page's width; short lines, lists and tables stay.
-
-    What was joined becomes a paragraph between blank lines. A word cut by a hyphen is joined
-    too, unless the document spells it with the hyphen elsewhere.
-    """
-    full = max(_FULL_LINE_SHARE * _usual_width(lines), _MIN_FULL_LINE_CHARS)
-    words = set(re.findall(r"\w+-\w+|\w+", " ".join(lines).lower()))
-    result: list[str] = []
-    wrapped = joined = False
-    for line in lines:
-        cut = bool(result and re.search(r"\w-$", result[-1]) and line[:1].isalpha())
-        cut = cut and (wrapped or line[:1].islower())
-        if cut or (wrapped and not _ITEM.match(line)):
-            result[-1] = _join(result[-1], line, cut, words)
-            joined = True
-        else:
-            result += [""] if joined else []
-            result.append(line)
-            joined = False
-        wrapped = len(line) >= full and _is_prose(line)
-        if wrapped and not joined and len(result) > 1:
-            result.insert(-1, "")
-    return "\n".join(result)
-
-
-def _usual_width(lines: Sequence[str]) -> int:
-    """Return the width that half of all characters stand in lines of, or longer ones."""
-    widths = sorted(map(len, lines), reverse=True)
-    left = sum(widths) / 2
-    for width in widths:
-        left -= width
-        if left <= 0:
-            return width
-    return 0
-
-
-def _join(line: str, following: str, cut: bool, words: set[str]) -> str:
-    if not cut:
-        return f"{line} {following.lstrip()}"
-    found = _HYPHENATED.search(f"{line}\n{following}")
-    left, right = (found[1], found[2]) if found else ("", "")
-    known = f"{left}-{right}".lower() in words and (left + right).lower() not in words
-    keep = known or not following[:1].islower()
-    return (line if keep else line[:-1]) + following.lstrip()
-
-
-def _is_prose(line: str) -> bool:
-    return sum(char.isalpha() or char == " " for char in line) >= 0.8 * len(line)
+def _is_right_to_left(pieces: Sequence[Piece]) -> bool:
+    letters = "".join(piece.text for piece in pieces)
+    found = sum(1 for _ in _RIGHT_TO_LEFT.finditer(letters))
+    return found > _MIN_RIGHT_TO_LEFT_SHARE * len(letters)
