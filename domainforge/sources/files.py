@@ -10,7 +10,7 @@ from domainforge.errors import SourceError
 from domainforge.files import find_file
 from domainforge.records import Document
 from domainforge.sources.config import SourceConfig
-from domainforge.sources.kinds.known import BY_ENDING, kind_of
+from domainforge.sources.kinds.known import BY_ENDING, BY_NAME, kind_of
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, UnreadableError
 
 
@@ -70,10 +70,18 @@ def load_file(file: SourceFile, max_bytes: int) -> Loaded:
 
 
 def _load(file: SourceFile) -> Loaded:
-    kind = kind_of(file.path.name)
+    kind = BY_NAME[file.kind] if file.kind else kind_of(file.path.name)
     assert kind is not None
-    assert kind.load is not None
-    return kind.load(file.path.read_bytes(), file)
+    if kind.load is not None:
+        return kind.load(file.path.read_bytes(), file)
+    assert kind.stream is not None
+    with file.path.open("rb") as handle:
+        parts = [part for part in kind.stream(handle, file, 0) if isinstance(part, Loaded)]
+    return Loaded(
+        tuple(document for part in parts for document in part.documents),
+        tuple(item for part in parts for item in part.dropped),
+        tuple(item for part in parts for item in part.faults),
+    )
 
 
 def _without_blank(loaded: Loaded, blank: Sequence[Document], file: SourceFile) -> Loaded:

@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 
+from domainforge.sources.kinds.archive import TAR_ENDINGS, stream_tar, stream_zip
+from domainforge.sources.kinds.compressed import stream_compressed
+from domainforge.sources.kinds.delimited import stream_delimited
 from domainforge.sources.kinds.docx import load_docx
 from domainforge.sources.kinds.html import load_html
-from domainforge.sources.kinds.jsonl import load_jsonl
+from domainforge.sources.kinds.json_file import load_json
+from domainforge.sources.kinds.jsonl import stream_jsonl
+from domainforge.sources.kinds.parquet import stream_parquet
 from domainforge.sources.kinds.pdf import load_pdf
 from domainforge.sources.kinds.text import load_markdown, load_plain
 from domainforge.sources.loaded import Load, Stream
@@ -20,12 +25,17 @@ class Kind:
         endings: Of file names, lower case, with the dot; none where only a source names the kind.
         load: Reads a whole file; exactly one of this and `stream`.
         stream: Reads a file of any size in parts.
+        names: Whole file names, lower case, where these tell the kind (`makefile`).
+        holds_files: What is in it goes by its own kind. In another file it shares the count of
+            parts (`Member.unpacking`) instead of being given its own.
     """
 
     name: str
     endings: tuple[str, ...] = ()
     load: Load | None = None
     stream: Stream | None = None
+    names: tuple[str, ...] = ()
+    holds_files: bool = False
 
 
 KINDS: tuple[Kind, ...] = (
@@ -34,16 +44,26 @@ KINDS: tuple[Kind, ...] = (
     Kind("html", (".html", ".htm", ".xhtml"), load=load_html),
     Kind("pdf", (".pdf",), load=load_pdf),
     Kind("docx", (".docx",), load=load_docx),
-    Kind("jsonl", (".jsonl", ".ndjson"), load=load_jsonl),
+    Kind("jsonl", (".jsonl", ".ndjson"), stream=stream_jsonl),
+    Kind("json", (".json",), load=load_json),
+    Kind("csv", (".csv", ".tsv", ".tab"), stream=stream_delimited),
+    Kind("parquet", (".parquet",), stream=stream_parquet),
+    Kind("zip", (".zip",), stream=stream_zip, holds_files=True),
+    Kind("tar", TAR_ENDINGS, stream=stream_tar, holds_files=True),
+    Kind("compressed", (".gz", ".bz2", ".xz", ".zst"), stream=stream_compressed, holds_files=True),
     Kind("mediawiki dump", stream=stream_mediawiki),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
+BY_FILE_NAME = {name: kind for kind in KINDS for name in kind.names}
 BY_ENDING = {ending: kind for kind in KINDS for ending in kind.endings}
 _MOST_DOTS = max(ending.count(".") for ending in BY_ENDING)
 
 
 def kind_of(name: str) -> Kind | None:
     """Return the kind of a file by its name; the longest known ending wins (`.tar.gz`)."""
+    named = BY_FILE_NAME.get(name.lower())
+    if named is not None:
+        return named
     parts = name.lower().split(".")
     for dots in range(min(_MOST_DOTS, len(parts) - 1), 0, -1):
         found = BY_ENDING.get("." + ".".join(parts[-dots:]))

@@ -1,9 +1,13 @@
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from domainforge.sources.config import SourceConfig
+from domainforge.sources.kinds.jsonl import stream_jsonl
+from domainforge.sources.loaded import Loaded, SourceFile
 from tests.sources.samples import load_bytes
 
 
@@ -96,3 +100,76 @@ def test_half_characters_can_be_stored(tmp_path: Path) -> None:
     data = b'{"text": "a \\ud800 b", "id": "x\\udfff", "note": ["\\ud800"]}'
     (document,) = load_bytes(tmp_path, "x.jsonl", data).documents
     json.dumps([document.uri, document.text, document.metadata], ensure_ascii=False).encode()
+
+
+def parts_of(path: Path, skip: int) -> list[Loaded]:
+    file = SourceFile(path, "kb/x.jsonl", SourceConfig(files="x"))
+    with path.open("rb") as handle:
+        return list(stream_jsonl(handle, file, skip))
+
+
+def test_reading_goes_on_after_any_part(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    rows = [{"id": i % 2000, "text": f"row {i}"} if i % 7 else [i] for i in range(3500)]
+    path.write_bytes(lines(*rows))
+    whole = parts_of(path, 0)
+    assert sum(len(part.documents) for part in whole) == 3000
+    assert len({document.uri for part in whole for document in part.documents}) == 3000
+    for skip in range(len(whole) + 1):
+        assert parts_of(path, skip) == whole[skip:]
+
+
+def test_an_exam_is_told_from_its_first_rows(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(lines(*[EXAM] * 5000))
+    (part,) = parts_of(path, 0)
+    assert [item.reason for item in part.dropped] == ["exam_file"]
+    assert parts_of(path, 1) == []
+
+
+def test_memory_stays_flat(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    with path.open("wb") as out:
+        for index in range(20_000):
+            out.write(b'{"id": %d, "text": "%s"}\n' % (index, b"Two crowns a head. " * 60))
+    file = SourceFile(path, "kb/x.jsonl", SourceConfig(files="x"))
+    tracemalloc.start()
+    with path.open("rb") as handle:
+        count = sum(len(part.documents) for part in stream_jsonl(handle, file, 0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 20_000
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "cp1252"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    row = '{"text": "Jürgen wohnt schön in Köln"}\n'
+    loaded = load_bytes(tmp_path, "x.jsonl", (row * 3).encode(encoding))
+    assert [document.text for document in loaded.documents] == ["Jürgen wohnt schön in Köln"] * 3
+
+
+def test_stray_bytes_far_down_cost_nothing(tmp_path: Path) -> None:
+    data = b'{"text": "plain"}\n' * 30_000 + b'{"text": "K\xf6ln"}\n'
+    loaded = load_bytes(tmp_path, "x.jsonl", data)
+    assert loaded.documents[-1].text == "Köln"
+    assert not loaded.faults
+
+
+def test_a_line_that_never_ends_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domainforge.sources.kinds.text_lines._MAX_LINE_BYTES", 1000)
+    long = b'{"text": "' + b"x" * 5000 + b'"}\n'
+    loaded = load_bytes(tmp_path, "x.jsonl", b'{"text": "a"}\n' + long + b'{"text": "b"}')
+    assert [document.text for document in loaded.documents] == ["a", "b"]
+    assert [fault.uri for fault in loaded.faults] == ["kb/x.jsonl#line-2"]
+
+
+def test_dates_and_licences_of_rows(tmp_path: Path) -> None:
+    row = {"text": "t", "date": "2020-01-02", "updated": "2021-01-02T03:04:05Z", "license": "MIT"}
+    (document,) = load_bytes(tmp_path, "x.jsonl", lines(row)).documents
+    assert (document.created, document.modified) == ("2020-01-02", "2021-01-02T03:04:05Z")
+    assert document.license == "MIT"
+    (odd,) = load_bytes(tmp_path, "x.jsonl", lines({"text": "t", "date": "soon"})).documents
+    assert odd.created is None
