@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domainforge.chunking import chunk_document, split_sentences
+from domainforge.chunking import chunk_document
 from domainforge.records import Chunk, Document
+from domainforge.sentences import split_sentences
 
 
 def encode_words(text: str) -> Sequence[int]:

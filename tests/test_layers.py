@@ -17,6 +17,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("stage",),
     ("config_faults",),
     ("records",),
+    ("markdown",),
+    ("sentences",),
     ("files",),
     ("table_writer",),
     ("run_folder",),

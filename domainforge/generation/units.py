@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from domainforge.chunking import split_sentences
+from domainforge.sentences import split_sentences
 from domainforge.prompts import PromptFile, render
 from domainforge.teacher.request import Request
 

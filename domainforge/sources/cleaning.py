@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from domainforge.markdown import headings_of
 from domainforge.sources.loaded import UnreadableError
 
 _BYTE_ORDER_MARKS = (
@@ -45,8 +46,6 @@ _MAP = {
     **{ord(key): value for key, value in _LIGATURES.items()},
     0xF0B7: "•",  # the bullet of Word's symbol font, as PDFs carry it
 }
-_FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,}).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
-_HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)(?:[ \t]+#+)?[ \t]*$", re.MULTILINE)
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
@@ -90,18 +89,7 @@ def clean_text(text: str) -> str:
 
 def first_heading(text: str) -> str | None:
     """Return the first Markdown heading outside code, without its markup."""
-    for match in _HEADING.finditer(_FENCED.sub("", text)):
-        title = plain_heading(match[1])
-        if title:
-            return title
-    return None
-
-
-def plain_heading(title: str) -> str:
-    """Strip emphasis, links and anchors from a heading."""
-    title = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", title)
-    title = re.sub(r"\s*\{#[^}]*\}\s*$", "", title)
-    return " ".join(title.replace("**", "").replace("`", "").strip(" *_").split())
+    return next((line.title for line in headings_of(text) if text[line.start] in " #"), None)
 
 
 def _try(data: bytes, encoding: str) -> str | None:

@@ -1,6 +1,7 @@
 import pytest
 
-from domainforge.sources.cleaning import clean_text, decode, first_heading, plain_heading
+from domainforge.markdown import plain_heading
+from domainforge.sources.cleaning import clean_text, decode, first_heading
 from domainforge.sources.loaded import UnreadableError
 
 FRENCH = "Le café est fermé à midi, où que vous soyez."
