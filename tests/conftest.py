@@ -43,7 +43,7 @@ settings.register_profile("ci", derandomize=True)
 if "CI" in os.environ:
     settings.load_profile("ci")
 
-MAY_SKIP = frozenset({"gpu", "browser", "postgres", "compiler"})
+MAY_SKIP = frozenset({"gpu", "browser", "postgres", "mysql", "compiler"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
