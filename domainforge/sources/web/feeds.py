@@ -1,0 +1,74 @@
+"""RSS and Atom feeds: their entries, each with its page, dates and the text that it carries."""
+
+import calendar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import struct_time
+from typing import Any
+
+from domainforge.sources.loaded import UnreadableError
+from domainforge.sources.web.urls import normalise
+
+MAX_FEED_BYTES = 10_000_000
+MAX_ENTRIES = 2_000
+
+
+@dataclass(frozen=True)
+class FeedEntry:
+    """One entry of a feed.
+
+    Attributes:
+        url: Its page; None where it has none.
+        name: What it is known by when it has no page.
+        given: Title and dates, as far as the feed knows them.
+        content: HTML of the entry itself, empty where the feed has only links.
+    """
+
+    url: str | None
+    name: str
+    given: Mapping[str, Any]
+    content: str
+
+
+def parse_feed(body: bytes, url: str, content_type: str) -> list[FeedEntry]:
+    """Return the entries of a feed, newest as the feed has them.
+
+    Raises:
+        UnreadableError: No feed.
+    """
+    import feedparser
+
+    # Sanitizing is left to the loader of HTML, which keeps text alone.
+    found = feedparser.parse(
+        body,
+        response_headers={"content-type": content_type, "content-location": url},
+        sanitize_html=False,
+        resolve_relative_uris=False,
+    )
+    if not found.get("version") and not found.get("entries"):
+        raise UnreadableError("feed", "neither RSS nor Atom")
+    return [_entry(entry, url) for entry in found["entries"][:MAX_ENTRIES]]
+
+
+def _entry(entry: Any, base: str) -> FeedEntry:
+    link = normalise(str(entry.get("link") or ""), base) if entry.get("link") else None
+    contents = [str(part.get("value") or "") for part in entry.get("content") or ()]
+    content = max([*contents, str(entry.get("summary") or "")], key=len)
+    name = str(entry.get("id") or link or entry.get("title") or "")
+    given = {
+        "title": " ".join(str(entry.get("title") or "").split()),
+        "created": _iso(entry.get("published_parsed")),
+        "modified": _iso(entry.get("updated_parsed")),
+        "author": str(entry.get("author") or ""),
+    }
+    return FeedEntry(link, name, {key: value for key, value in given.items() if value}, content)
+
+
+def _iso(moment: struct_time | None) -> str | None:
+    if moment is None:
+        return None
+    try:
+        return datetime.fromtimestamp(calendar.timegm(moment), UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return None
