@@ -9,11 +9,23 @@ from domainforge.sources.kinds.docx import load_docx
 from domainforge.sources.kinds.html import load_html
 from domainforge.sources.kinds.json_file import load_json
 from domainforge.sources.kinds.jsonl import stream_jsonl
+from domainforge.sources.kinds.mail import load_mail
+from domainforge.sources.kinds.mbox import stream_mbox
+from domainforge.sources.kinds.outlook import load_outlook
 from domainforge.sources.kinds.parquet import stream_parquet
 from domainforge.sources.kinds.pdf import load_pdf
 from domainforge.sources.kinds.text import load_markdown, load_plain
 from domainforge.sources.loaded import Load, Stream
+from domainforge.sources.workspaces.confluence import load_confluence_page
+from domainforge.sources.workspaces.git_commits import stream_git_commits
 from domainforge.sources.workspaces.mediawiki import stream_mediawiki
+from domainforge.sources.workspaces.notion import (
+    load_notion_html,
+    load_notion_page,
+    load_notion_row,
+)
+from domainforge.sources.workspaces.obsidian import load_obsidian_note
+from domainforge.sources.workspaces.slack_channel import stream_slack_channel
 
 
 @dataclass(frozen=True)
@@ -48,10 +60,20 @@ KINDS: tuple[Kind, ...] = (
     Kind("json", (".json",), load=load_json),
     Kind("csv", (".csv", ".tsv", ".tab"), stream=stream_delimited),
     Kind("parquet", (".parquet",), stream=stream_parquet),
+    Kind("e-mail", (".eml",), load=load_mail, holds_files=True),
+    Kind("outlook", (".msg",), load=load_outlook, holds_files=True),
+    Kind("mbox", (".mbox", ".mbx"), stream=stream_mbox, holds_files=True),
     Kind("zip", (".zip",), stream=stream_zip, holds_files=True),
     Kind("tar", TAR_ENDINGS, stream=stream_tar, holds_files=True),
     Kind("compressed", (".gz", ".bz2", ".xz", ".zst"), stream=stream_compressed, holds_files=True),
     Kind("mediawiki dump", stream=stream_mediawiki),
+    Kind("confluence page", load=load_confluence_page),
+    Kind("notion page", load=load_notion_page),
+    Kind("notion row", load=load_notion_row),
+    Kind("notion html", load=load_notion_html),
+    Kind("obsidian note", load=load_obsidian_note),
+    Kind("slack channel", stream=stream_slack_channel),
+    Kind("git commits", stream=stream_git_commits),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 BY_FILE_NAME = {name: kind for kind in KINDS for name in kind.names}
