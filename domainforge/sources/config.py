@@ -6,7 +6,14 @@ from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
 from domainforge.sources.sql.config import SqlConfig
-from domainforge.sources.workspaces.config import MediaWiki
+from domainforge.sources.workspaces.config import (
+    Confluence,
+    Git,
+    MediaWiki,
+    Notion,
+    Obsidian,
+    Slack,
+)
 from domainforge.stage import Settings
 
 
@@ -20,7 +27,12 @@ class SourceConfig(Settings):
     """One place to read documents from, and which of them to take."""
 
     files: str | None = place_field("Folder, file or glob to read, relative to the project folder.")
+    confluence: Confluence | None = place_field("Confluence space, exported as HTML.")
+    notion: Notion | None = place_field("Notion workspace, exported as Markdown & CSV or as HTML.")
+    obsidian: Obsidian | None = place_field("Obsidian vault to read.")
     mediawiki: MediaWiki | None = place_field("MediaWiki XML dump to read.")
+    slack: Slack | None = place_field("Slack export to read.")
+    git: Git | None = place_field("Git repository on this machine to read.")
     sql: SqlConfig | None = place_field(
         "Query to a SQLite, PostgreSQL or MySQL database; each row is a document."
     )
