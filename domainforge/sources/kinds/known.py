@@ -15,6 +15,7 @@ from domainforge.sources.kinds.outlook import load_outlook
 from domainforge.sources.kinds.parquet import stream_parquet
 from domainforge.sources.kinds.pdf import load_pdf
 from domainforge.sources.kinds.text import load_markdown, load_plain
+from domainforge.sources.kinds.web_page import load_web_page
 from domainforge.sources.loaded import Load, Stream
 from domainforge.sources.workspaces.confluence import load_confluence_page
 from domainforge.sources.workspaces.git_commits import stream_git_commits
@@ -54,6 +55,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("markdown", (".md", ".markdown"), load=load_markdown),
     Kind("text", (".txt", ".text"), load=load_plain),
     Kind("html", (".html", ".htm", ".xhtml"), load=load_html),
+    Kind("web page", load=load_web_page),
     Kind("pdf", (".pdf",), load=load_pdf),
     Kind("docx", (".docx",), load=load_docx),
     Kind("jsonl", (".jsonl", ".ndjson"), stream=stream_jsonl),

@@ -77,3 +77,30 @@ def test_text_that_looks_like_an_address(tmp_path: Path) -> None:
 def test_endless_nesting_is_a_fault(tmp_path: Path) -> None:
     loaded = load_bytes(tmp_path, "x.html", b"<div>" * 5000 + b"deep")
     assert [fault.reason for fault in loaded.faults] == ["unreadable"]
+
+
+def test_facts_and_raw_markup(tmp_path: Path) -> None:
+    page = (
+        '<html lang="en"><head><title>T</title><meta name="author" content="Ann">'
+        '<meta name="date" content="2024-01-02"></head><p>text</p></html>'
+    )
+    (document,) = load_bytes(tmp_path, "x.html", page.encode(), keep_raw=True).documents
+    assert (document.created, document.modified) == ("2024-01-02", None)
+    assert document.metadata == {"author": "Ann", "language": "en"}
+    assert document.raw == page
+
+
+def test_relative_links_of_a_saved_page_stay(tmp_path: Path) -> None:
+    page = b'<link rel="canonical" href="https://example.org/"><p><a href="b.html">b</a></p>'
+    (document,) = load_bytes(tmp_path, "x.html", page).documents
+    assert document.text == "[b](b.html)"
+
+
+def test_nested_lists_and_cells_that_span(tmp_path: Path) -> None:
+    page = (
+        "<ul><li>a<ul><li>b</li></ul></li></ul><table><tr><th>x</th><th>y</th></tr>"
+        "<tr><td colspan=2>wide</td></tr></table>"
+    )
+    (document,) = load_bytes(tmp_path, "x.html", page.encode()).documents
+    assert "* a\n  + b" in document.text
+    assert "| wide | |" in document.text
