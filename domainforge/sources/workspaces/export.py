@@ -1,9 +1,11 @@
 """An export as its folder or its zip: what is in it, read without trusting a name."""
 
 import hashlib
+import lzma
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -23,7 +25,12 @@ from domainforge.sources.reading import FileWork, Reader, Reading
 _MAX_MEMBERS = 1_000_000
 _MAX_UNPACKED_RATIO = 200
 _FREE_UNPACKED_BYTES = 1_000_000_000
+_MAX_DIRECTORY_BYTES = 200_000_000
 _BLOCK_BYTES = 1 << 20
+_ZIP_ERRORS = (
+    zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
+    lzma.LZMAError, struct.error, zlib.error,
+)  # fmt: skip
 _TEMPORARY = "unpacked"
 _FAULTS = frozenset({"encrypted", "unreadable", "bad_json"})
 # Files ahead that are looked at for what did not change.
@@ -241,6 +248,8 @@ def _members(
 ) -> Iterator[Item]:
     """Unpack a zip into files that are named by number; no name of it reaches the disk."""
     try:
+        if _directory_bytes(archive) > _MAX_DIRECTORY_BYTES:
+            raise SourceError(f"sources: {archive.name} claims absurdly many files; a zip bomb?")
         with zipfile.ZipFile(archive) as members:
             infos = members.infolist()
             if len(infos) > _MAX_MEMBERS:
@@ -252,10 +261,23 @@ def _members(
                     left_out.append(LeftOut(name, *reason))
                 elif not info.is_dir() and not any(map(_is_hidden, name.split("/"))):
                     yield Item(name, _extract(members, info, temporary, budget, archive.name))
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, ValueError) as error:
+    except _ZIP_ERRORS as error:
         raise SourceError(
             f"sources: {archive.name} is no folder and no whole zip: {error}; export it again"
         ) from None
+
+
+def _directory_bytes(archive: Path) -> int:
+    """Return the size of a zip's directory, which `zipfile` would read whole."""
+    with archive.open("rb") as handle:
+        size = handle.seek(0, os.SEEK_END)
+        handle.seek(max(0, size - (1 << 16) - 200))
+        tail = handle.read()
+    at = tail.rfind(b"PK\5\6")
+    found = int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
+    if at >= 76 and tail[at - 20 : at - 16] == b"PK\6\7":  # a zip64 has its own record before
+        found = int.from_bytes(tail[at - 36 : at - 28], "little")
+    return found
 
 
 def _unwanted_member(info: zipfile.ZipInfo) -> tuple[str, str] | None:
@@ -275,13 +297,10 @@ def _extract(
     ending = PurePosixPath(info.filename).suffix
     safe = ending if ending[1:].isalnum() and ending.isascii() and len(ending) < 12 else ""
     handle, path = tempfile.mkstemp(suffix=safe.lower(), dir=temporary)
-    try:
-        with os.fdopen(handle, "wb") as target, members.open(info) as source:
-            while block := source.read(_BLOCK_BYTES):
-                budget[0] -= len(block)
-                if budget[0] < 0:
-                    raise SourceError(f"sources: {label} unpacks to far too much; a zip bomb?")
-                target.write(block)
-    except zlib.error as error:
-        raise zipfile.BadZipFile(f"{info.filename[:200]}: {error}") from None
+    with os.fdopen(handle, "wb") as target, members.open(info) as source:
+        while block := source.read(_BLOCK_BYTES):
+            budget[0] -= len(block)
+            if budget[0] < 0:
+                raise SourceError(f"sources: {label} unpacks to far too much; a zip bomb?")
+            target.write(block)
     return Path(path)

@@ -8,7 +8,9 @@ import pytest
 from domainforge.errors import SourceError
 from domainforge.sources.workspaces import export as export_module
 from domainforge.sources.workspaces.export import open_export
-from tests.sources.workspaces.exports import write_folder, write_zip
+from domainforge.sources.workspaces.obsidian import ObsidianSource
+from tests.sources.workspaces.exports import by_uri, read, reader, source, write_folder, write_zip
+from tests.support.source_reader import read_all
 
 
 def test_hostile_names_reach_no_disk(tmp_path: Path) -> None:
@@ -70,3 +72,36 @@ def test_a_damaged_zip(tmp_path: Path) -> None:
         open_export(place, tmp_path / "reader"),
     ):
         pass
+
+
+def test_a_directory_of_any_size_is_not_read(tmp_path: Path) -> None:
+    place = write_zip(tmp_path / "x.zip", {"a.md": "a"})
+    data = bytearray(place.read_bytes())
+    at = data.rfind(b"PK\5\6")
+    data[at + 12 : at + 16] = (300_000_000).to_bytes(4, "little")
+    place.write_bytes(data)
+    with (
+        pytest.raises(SourceError, match="absurdly many files"),
+        open_export(place, tmp_path / "reader"),
+    ):
+        pass
+
+
+def test_an_encrypted_file_is_a_fault(tmp_path: Path) -> None:
+    place = write_zip(tmp_path / "x.zip", {"a.md": "a", "b.md": "b"})
+    data = bytearray(place.read_bytes())
+    at = data.find(b"PK\1\2")
+    data[at + 8] |= 1
+    place.write_bytes(data)
+    readings = read(ObsidianSource, "obsidian", {"path": "x.zip"}, tmp_path)
+    faults = [fault for reading in readings for fault in reading.loaded.faults]
+    assert [(fault.uri, fault.reason) for fault in faults] == [("x/a.md", "encrypted")]
+    assert list(by_uri(readings)) == ["x/b.md"]
+
+
+def test_an_interrupted_reading_goes_on(tmp_path: Path) -> None:
+    write_folder(tmp_path / "v", {"a.md": "a", "b.md": "b", "c.md": "c"})
+    made = source(ObsidianSource, "obsidian", {"path": "v"}, tmp_path)
+    again = reader(tmp_path)
+    again.finished = {"v/b.md"}
+    assert list(by_uri(read_all(made, again))) == ["v/a.md", "v/c.md"]

@@ -13,6 +13,9 @@ import pytest
 from domainforge.sources.config import SourceConfig
 from domainforge.sources.loaded import Loaded, SourceFile, Starting, UnreadableError
 from domainforge.sources.workspaces.mediawiki import stream_mediawiki, stream_pages
+from domainforge.sources.workspaces.wiki_dump import MediaWikiSource
+from tests.sources.workspaces.exports import by_uri, reader, source
+from tests.support.source_reader import read_all
 
 HEAD = """<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.11/"
  xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" version="0.11" xml:lang="de">
@@ -220,3 +223,13 @@ def test_a_page_of_any_size_stays_small_in_memory() -> None:
 def test_absurd_depth_is_harmless() -> None:
     data = dump("<x>" * 100_000 + "</x>" * 100_000, page("A", "a"))
     assert [found.title for found in stream_pages(io.BytesIO(data))] == ["A"]
+
+
+def test_a_dump_as_a_source(tmp_path: Path) -> None:
+    (tmp_path / "wiki.xml.bz2").write_bytes(bz2.compress(dump(page("A", "Text."))))
+    options = {"path": "wiki.xml.bz2"}
+    made = source(MediaWikiSource, "mediawiki", options, tmp_path)
+    first = reader(tmp_path)
+    readings = read_all(made, first)
+    assert list(by_uri(readings)) == ["wiki.xml.bz2#A"]
+    assert [r.unchanged for r in read_all(made, first.take_over(readings))] == [True]
