@@ -6,6 +6,7 @@ In its own process: `python -m tests.support.website SITE.json LOG`.
 
 import gzip
 import json
+import ssl
 import sys
 import threading
 import time
@@ -72,7 +73,14 @@ def bomb(megabytes: int) -> bytes:
 class Website:
     """A website on a free loopback port, for the length of a `with`."""
 
-    def __init__(self, site: Site, *, port: int = 0, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        site: Site,
+        *,
+        port: int = 0,
+        log: Path | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Bind the port; requests are answered from `__enter__` on."""
         self.site = dict(site)
         self.visits: list[Visit] = []
@@ -82,6 +90,8 @@ class Website:
         self._lock = threading.Lock()
         self._http = _Server(("127.0.0.1", port), _Handler)
         self._http.website = self
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
 
     @property

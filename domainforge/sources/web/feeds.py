@@ -48,10 +48,11 @@ def parse_feed(body: bytes, url: str, content_type: str) -> list[FeedEntry]:
     )
     if not found.get("version") and not found.get("entries"):
         raise UnreadableError("feed", "neither RSS nor Atom")
-    return [_entry(entry, url) for entry in found["entries"][:MAX_ENTRIES]]
+    # As plain dictionaries: feedparser's own take the one date for the other, with a warning.
+    return [_entry(dict(entry), url) for entry in found["entries"][:MAX_ENTRIES]]
 
 
-def _entry(entry: Any, base: str) -> FeedEntry:
+def _entry(entry: Mapping[str, Any], base: str) -> FeedEntry:
     link = normalise(str(entry.get("link") or ""), base) if entry.get("link") else None
     contents = [str(part.get("value") or "") for part in entry.get("content") or ()]
     content = max([*contents, str(entry.get("summary") or "")], key=len)
