@@ -1,7 +1,9 @@
 """Bytes to text, and text to clean text: encodings, control characters, ligatures, headings."""
 
+import codecs
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from domainforge.markdown import headings_of
 from domainforge.sources.loaded import UnreadableError
@@ -16,6 +18,17 @@ _BYTE_ORDER_MARKS = (
 # What browsers do: pages that declare Latin-1 are nearly always Windows-1252.
 _DECLARED_AS = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252"}
 _MAX_CONTROL_SHARE = 0.05
+_LATIN = ["cp1252", "cp1250", "cp1254", "cp1257", "iso8859_2", "mac_roman"]
+_HIGH = re.compile(rb"[\x80-\xff]+")
+_LONE_HIGH = re.compile(
+    rb"(?<![\x80-\xff])[\x80-\xff]{1,2}(?![\x80-\xff])(?=[a-z]|(?<=[a-z][\x80-\xff]))"
+)
+_MIN_LONE_SHARE = 0.6
+_STRAY = "domainforge-windows-1252"
+_GOOD_PER_BAD = 20
+# The first bytes of UTF-8 and the second ones, as Windows-1252 shows them.
+_TWICE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u0152-\u017e\u0192\u02c6\u02dc\u2013-\u2122]")
+_MIN_MENDED = 2
 
 _LIGATURES = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
 _LINE_ENDS = dict.fromkeys(map(ord, "\v\f\x85\u2028\u2029"), "\n")
@@ -27,8 +40,7 @@ _INVISIBLE = dict.fromkeys(
     [
         *range(0x09),
         *range(0x0E, 0x20),
-        *range(0x7F, 0x85),
-        *range(0x86, 0xA0),
+        *range(0x7F, 0xA0),
         0xAD,
         0x200B,
         0x2060,
@@ -39,13 +51,36 @@ _INVISIBLE = dict.fromkeys(
         *range(0xE0000, 0xE0080),
     ]
 )
+# Controls that nobody writes: Windows-1252 read as Latin-1. Browsers mend them in the same way.
+_WINDOWS = {
+    code: char
+    for code in range(0x80, 0xA0)
+    if (char := bytes([code]).decode("cp1252", errors="ignore"))
+}
 _MAP = {
     **_INVISIBLE,
+    **_WINDOWS,
     **_LINE_ENDS,
     **_SPACES,
     **{ord(key): value for key, value in _LIGATURES.items()},
     0xF0B7: "•",  # the bullet of Word's symbol font, as PDFs carry it
 }
+
+
+def _class_of(codes: Iterable[int]) -> str:
+    """Write characters as ranges; one by one, `re` looks them up 20 times slower."""
+    ranges: list[list[int]] = []
+    for code in sorted(codes):
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+
+
+_ODD = re.compile(f"[{_class_of(_MAP)}]+")
+_TRAILING = re.compile(r"(?<![ \t])[ \t]+\n")
+_BLANK_LINES = re.compile(r"\n{3,}")
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
@@ -66,6 +101,9 @@ def decode(data: bytes, declared: str | None = None) -> str:
         text = _try(data, declared)
     else:
         text = _try(data, _utf16_without_mark(data) or "utf-8")
+    if text is not None:
+        return _checked(_once_decoded(text))
+    text = _nearly_utf8(data)
     if text is None and declared:
         text = _try(data, _DECLARED_AS.get(declared.lower(), declared))
     return _checked(text if text is not None else _guess(data))
@@ -77,13 +115,18 @@ def clean_text(text: str) -> str:
     Composes accents (NFC), spells out ligatures, makes every space a plain one, and leaves at
     most one blank line in a row.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_MAP)
-    text = unicodedata.normalize("NFC", text)
-    # No regular expression: it would take quadratic time on long runs of blanks.
+    # Each pass runs only where a quick look finds work for it: `translate` alone took most
+    # of the time of French text, and most texts need nothing.
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    # Of plain ASCII, `translate` is the faster one.
+    text = text.translate(_MAP) if text.isascii() else _ODD.sub(_replace_odd, text)
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+        text = unicodedata.normalize("NFC", text)
     if " \n" in text or "\t\n" in text:
-        text = "\n".join([line.rstrip(" \t") for line in text.split("\n")])
+        text = _TRAILING.sub("\n", text)
     if "\n\n\n" in text:
-        text = re.sub(r"\n{3,}", "\n\n", text)
+        text = _BLANK_LINES.sub("\n\n", text)
     return text.strip("\n").rstrip()
 
 
@@ -92,11 +135,62 @@ def first_heading(text: str) -> str | None:
     return next((line.title for line in headings_of(text) if text[line.start] in " #"), None)
 
 
+def _replace_odd(match: re.Match[str]) -> str:
+    return match[0].translate(_MAP)
+
+
 def _try(data: bytes, encoding: str) -> str | None:
     try:
         return data.decode(encoding)
     except (UnicodeError, LookupError):
         return None
+
+
+def _nearly_utf8(data: bytes) -> str | None:
+    """Read UTF-8 with a few stray bytes of Windows-1252: parts from elsewhere, or a cut end."""
+    text = data.decode("utf-8", errors="replace")
+    bad = text.count("\ufffd")
+    good = len(text) - len(text.encode("ascii", errors="ignore")) - bad
+    if good < _GOOD_PER_BAD * bad:
+        return None
+    return data.decode("utf-8", errors=_STRAY)
+
+
+def _stray_byte(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    stray = error.object[error.start : error.end]
+    return stray.decode("cp1252", errors="ignore"), error.end
+
+
+def _once_decoded(text: str) -> str:
+    """Mend UTF-8 that was read as Windows-1252 and written as UTF-8 again.
+
+    Only where the whole text comes out as UTF-8: correct text in any language never does.
+    """
+    if text.isascii() or _TWICE.search(text) is None:
+        return text
+    try:
+        mended = text.encode("cp1252", errors=_STRAY).decode("utf-8")
+    except UnicodeError:
+        return text
+    changed = len(text) - len(mended)
+    return mended if changed >= _MIN_MENDED else text
+
+
+def _undefined(error: UnicodeError) -> tuple[bytes, int]:
+    """Write the five codes that Windows-1252 leaves undefined as what they came from."""
+    assert isinstance(error, UnicodeEncodeError)
+    codes = error.object[error.start : error.end]
+    if any(ord(code) > 0xFF for code in codes):
+        raise error
+    return codes.encode("latin-1"), error.end
+
+
+def _either(error: UnicodeError) -> tuple[str | bytes, int]:
+    return _stray_byte(error) if isinstance(error, UnicodeDecodeError) else _undefined(error)
+
+
+codecs.register_error(_STRAY, _either)
 
 
 def _utf16_without_mark(data: bytes) -> str | None:
@@ -113,7 +207,10 @@ def _utf16_without_mark(data: bytes) -> str | None:
 def _guess(data: bytes) -> str:
     from charset_normalizer import from_bytes
 
-    matches = list(from_bytes(data))
+    # Lone accents between ASCII letters are Latin script, however well they pair up to Korean.
+    high = len(_HIGH.findall(data))
+    latin = high and len(_LONE_HIGH.findall(data)) >= _MIN_LONE_SHARE * high
+    matches = list(from_bytes(data, cp_isolation=_LATIN if latin else None))
     if not matches:
         raise UnreadableError("not_text", "no text encoding fits; save the file as UTF-8")
     best = matches[0]

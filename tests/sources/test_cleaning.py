@@ -4,6 +4,7 @@ from domainforge.markdown import plain_heading
 from domainforge.sources.cleaning import clean_text, decode, first_heading
 from domainforge.sources.loaded import UnreadableError
 
+SWEDISH = "Smörgås, räksmörgås och färja till Åbo"
 FRENCH = "Le café est fermé à midi, où que vous soyez."
 
 
@@ -36,6 +37,28 @@ def test_decode_uses_the_declared_encoding() -> None:
     assert decode(FRENCH.encode("cp1252"), "no-such-encoding") == FRENCH
 
 
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        # Read as Windows-1252 and written as UTF-8 once too often.
+        ("Le cafÃ© est fermÃ© Ã\u00a0 midi".encode(), "Le café est fermé à midi"),
+        ("It isnâ€™t open, â€œalasâ€\u009d".encode(), "It isn\u2019t open, “alas”"),
+        ("Паром идёт".encode().decode("cp1252").encode(), "Паром идёт"),
+        # What only looks like it stays.
+        ("NÃO É «CAFÉ» à 5 €".encode(), "NÃO É «CAFÉ» à 5 €"),
+        ("The sign Ã© is what é becomes".encode(), "The sign Ã© is what é becomes"),
+        # UTF-8 with a stray byte, and one that was cut in the middle of a character.
+        (("naïve déjà vu, " * 20).encode() + b"caf\xe9", "naïve déjà vu, " * 20 + "café"),
+        (("Паром идёт. " * 9).encode() + "ё".encode()[:1], "Паром идёт. " * 9 + "Ñ"),
+        # Windows-1252 with and without a wrong declaration.
+        (SWEDISH.encode("cp1252"), SWEDISH),
+    ],
+)
+def test_decode_mends_the_wrong_charset(data: bytes, text: str) -> None:
+    assert decode(data) == text
+    assert decode(data, "utf-8") == text
+
+
 @pytest.mark.parametrize("data", [bytes(range(256)) * 20, b"\x00\x01\x02" * 100, b"\xff\xfea"])
 def test_decode_refuses_what_is_no_text(data: bytes) -> None:
     with pytest.raises(UnreadableError) as caught:
@@ -58,6 +81,8 @@ def test_decode_refuses_what_is_no_text(data: bytes) -> None:
         ("seen\U000e0041\U000e0042", "seen"),
         ("half \ud800 char", "half  char"),
         ("\uf0b7 item", "• item"),
+        ("it\u0092s \u0093so\u0094 \u0096 5 \u0080\u0081", "it\u2019s “so” \u2013 5 €"),
+        ("a \t \nb\r\n\r\n\r\n\r\nc\r", "a\nb\n\nc"),
         ("\u0645\u06cc\u200c\u062e\u0648", "\u0645\u06cc\u200c\u062e\u0648"),
     ],
 )
@@ -73,3 +98,14 @@ def test_first_heading_is_not_a_comment_in_code() -> None:
 
 def test_plain_heading_drops_anchors() -> None:
     assert plain_heading("*Fees* and `code` {#fees}") == "Fees* and code"
+
+
+def test_clean_text_is_done_with_what_it_has_cleaned() -> None:
+    odd = "".join(chr(code) for code in range(0x3000)) + "\ufb01 \ufeff \U000e0041 \uf0b7"
+    once = clean_text(odd * 2)
+    assert clean_text(once) == once
+    assert not set(once) & set("\x00\x1f\x7f\xa0\xad\u200b\u2028\ufb01\ufeff\U000e0041")
+
+
+def test_long_runs_of_spaces_take_linear_time() -> None:
+    assert clean_text("a" + " " * 300_000 + "b \nc") == "a" + " " * 300_000 + "b\nc"
