@@ -107,7 +107,7 @@ class GitSource:
         entries = list(_entries(place, commit))
         with _blobs(place) as blobs:
             attributes = Attributes(
-                (e.name, blobs.read(e)) for e in entries
+                (e.name, blobs.read(e) or b"") for e in entries
                 if e.name.rpartition("/")[2] == ".gitattributes" and e.size < 1_000_000
             )  # fmt: skip
             changes = _changes(place, commit, {entry.name for entry in entries})
@@ -153,6 +153,8 @@ class GitSource:
         file = SourceFile(path, uri, self._config, kind, given)
         if reader.known(uri) != entry.blob and not reader.done(uri):
             data = blobs.read(entry)
+            if data is None:
+                return LeftOut(uri, "unreadable", "its content is missing in the repository")
             if data.startswith(_LARGE_FILE) and len(data) < 1000:
                 return LeftOut(uri, "lfs_pointer", "its content is not in the repository (LFS)")
             path.write_bytes(data)
@@ -209,7 +211,7 @@ def _changes(place: Path, commit: str, wanted: set[str]) -> dict[str, _Change]:
                  "--format=%x01%cI%x02%an", commit, "--")  # fmt: skip
     process = subprocess.Popen(
         _command(place, *arguments), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        stdin=subprocess.DEVNULL, env=_environment(),
+        stdin=subprocess.DEVNULL, env=_environment(place),
     )  # fmt: skip
     assert process.stdout is not None
     try:
@@ -246,8 +248,8 @@ class _Blobs:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
 
-    def read(self, entry: _Entry) -> bytes:
-        """Return the bytes of a file as they were committed; no filter changes them."""
+    def read(self, entry: _Entry) -> bytes | None:
+        """Return the bytes of a file as they were committed; None where they are missing."""
         asked, answers = self._process.stdin, self._process.stdout
         assert asked is not None
         assert answers is not None
@@ -255,7 +257,7 @@ class _Blobs:
         asked.flush()
         head = answers.readline().split()
         if len(head) != 3 or not head[2].isdigit():
-            raise SourceError(f"sources: {entry.name}: its content is missing in the repository")
+            return None
         data = answers.read(int(head[2]))
         answers.read(1)
         return data
@@ -265,7 +267,7 @@ class _Blobs:
 def _blobs(place: Path) -> Iterator[_Blobs]:
     process = subprocess.Popen(
         _command(place, "cat-file", "--batch"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, env=_environment(),
+        stderr=subprocess.DEVNULL, env=_environment(place),
     )  # fmt: skip
     try:
         yield _Blobs(process)
@@ -280,7 +282,7 @@ def _blobs(place: Path) -> Iterator[_Blobs]:
 def _run(place: Path, *arguments: str) -> bytes:
     try:
         done = subprocess.run(
-            _command(place, *arguments), capture_output=True, check=True, env=_environment(),
+            _command(place, *arguments), capture_output=True, check=True, env=_environment(place),
             stdin=subprocess.DEVNULL, timeout=_TIMEOUT_SECONDS,
         )  # fmt: skip
     except FileNotFoundError:
@@ -294,20 +296,23 @@ def _run(place: Path, *arguments: str) -> bytes:
 
 
 def _write(place: Path, handle: IO[bytes], *arguments: str) -> None:
-    subprocess.run(
+    done = subprocess.run(
         _command(place, *arguments), stdout=handle, stderr=subprocess.DEVNULL, check=False,
-        stdin=subprocess.DEVNULL, env=_environment(),
+        stdin=subprocess.DEVNULL, env=_environment(place),
     )  # fmt: skip
+    if done.returncode:
+        raise SourceError(f"sources: git {arguments[0]} failed ({done.returncode}) in {place.name}")
 
 
 def _command(place: Path, *arguments: str) -> list[str]:
     return ["git", "-C", str(place), *_SAFE, *arguments]
 
 
-def _environment() -> dict[str, str]:
-    """What git needs of ours; a GIT_DIR that is set around us would read another repository."""
+def _environment(place: Path) -> dict[str, str]:
+    """What git needs of ours: neither a GIT_DIR nor a folder above may name another repository."""
+    ceiling = {"GIT_CEILING_DIRECTORIES": str(place.resolve().parent)}
     kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
-    return {**kept, **_ENVIRONMENT}
+    return {**kept, **ceiling, **_ENVIRONMENT}
 
 
 # Of one commit: hash, time, author, subject and body; `log -z` ends each with a NUL.

@@ -86,7 +86,9 @@ class NotionSource:
                 yield left_out
                 continue
             folder = without_ids(str(PurePosixPath(item.name).parent))
-            yield work_of(item, export, self._config, _kind(item.name, folder in rows))
+            title = PurePosixPath(stem).name if item.name.endswith(".csv") else None
+            given: dict[str, object] = {"title": title} if title else {}
+            yield work_of(item, export, self._config, _kind(item.name, folder in rows), given)
 
 
 def _kind(name: str, is_row: bool) -> str | None:
@@ -138,13 +140,15 @@ def _markdown_page(data: bytes, file: SourceFile, is_row: bool) -> Loaded:
     text = clean_text(decode(data))
     title = first_heading(text) if text.startswith("# ") else None
     body = text.partition("\n")[2].strip("\n") if title else text
-    fields: dict[str, str] = {}
-    if is_row:
-        head, _, rest = body.partition("\n\n")
-        matches = [_PROPERTY.fullmatch(line) for line in head.split("\n")]
-        found = [match for match in matches if match is not None]
-        if len(found) == len(matches):
-            fields, body = {match[1].strip(): match[2].strip() for match in found}, rest
+    head, _, rest = body.partition("\n\n")
+    matches = [_PROPERTY.fullmatch(line) for line in head.split("\n")]
+    fields = {match[1].strip(): match[2].strip() for match in matches if match is not None}
+    # A row that was exported alone has no database beside it, but mostly a date of Notion's.
+    is_row = is_row or any(key.lower() in _CREATED | _MODIFIED for key in fields)
+    if is_row and None not in matches:
+        body = rest
+    else:
+        fields = {}
     return _page(title or _name(file), fields, body.strip("\n"), file, "text/markdown")
 
 

@@ -28,32 +28,12 @@ _LEFT_OVER = re.compile(r"'{2,5}")
 _OPENED_TAG = re.compile(r"<(?!br\b|hr\b|li\b|/)[a-z][^<>]{0,500}(?<!/)>", re.IGNORECASE)
 # What opens and never closes costs the parser quadratic time: 30,000 tables took half a minute.
 _MAX_UNCLOSED = 500
-_DROPPED_TAGS = frozenset(
-    [
-        "ref",
-        "references",
-        "gallery",
-        "timeline",
-        "imagemap",
-        "score",
-        "graph",
-        "mapframe",
-        "maplink",
-        "templatedata",
-        "inputbox",
-        "includeonly",
-        "indicator",
-        "templatestyles",
-        "section",
-        "categorytree",
-        "hiero",
-        "rss",
-        "style",
-        "script",
-        "dynamicpagelist",
-        "charinsert",
-    ]
-)
+_DROPPED_TAG_NAMES = """
+ref references gallery timeline imagemap score graph mapframe maplink templatedata inputbox
+includeonly indicator templatestyles section categorytree hiero rss style script dynamicpagelist
+charinsert
+"""
+_DROPPED_TAGS = frozenset(_DROPPED_TAG_NAMES.split())
 _MARKUP = {"b": "**", "strong": "**", "i": "*", "em": "*"}
 _CODE_BLOCKS = frozenset({"pre", "syntaxhighlight", "source"})
 _BLOCKS = frozenset({"p", "div", "center", "ul", "ol", "dl", "blockquote", "poem"})

@@ -5,32 +5,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from domainforge.sources.workspaces.wikitext_infobox import render_infobox
+
 if TYPE_CHECKING:
     from mwparserfromhell.wikicode import Wikicode
 
 _INFOBOX = re.compile(
     r"(?:infobox|taxobox|speciesbox|automatic taxobox|chembox|drugbox)\b|.*infobox$"
 )
-# Fields of an infobox that place or picture something instead of saying it.
-_FURNITURE = re.compile(
-    r"image|caption|\balt\b|logo|map|coord|footnote|size|width|style|module|signature|colou?r|"
-    r"\bref|photo|flag|seal|icon|embed|^child$|^nocat|^name$|latd|longd|^lat_|^lon_|collapsed"
+_MONTH_NAMES = (
+    "January February March April May June July August September October November December"
 )
-_MAX_INFOBOX_ROWS = 80
-_MONTHS = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-]
+_MONTHS = _MONTH_NAMES.split()
 
 
 @dataclass(frozen=True)
@@ -70,24 +56,7 @@ def render_template(template: Any, render_inline: Callable[["Wikicode | None"], 
         else:
             listed.append(value)
     arguments = Arguments(tuple(listed), named)
-    return _infobox(arguments) if writer is None else writer(arguments)
-
-
-def _infobox(arguments: Arguments) -> str:
-    rows = [
-        (key.replace("_", " ").strip(), value)
-        for key, value in arguments.named.items()
-        if value and not _FURNITURE.search(key.lower())
-    ][:_MAX_INFOBOX_ROWS]
-    if not rows:
-        return ""
-    lines = [f"| {key} | {_cell(value)} |" for key, value in rows]
-    head = f"| {_cell(arguments.named.get('name', ''))} | |"
-    return "\n\n" + "\n".join([head, "| --- | --- |", *lines]) + "\n\n"
-
-
-def _cell(text: str) -> str:
-    return re.sub(r"(?<!\\)\|", r"\\|", text)
+    return render_infobox(arguments.named) if writer is None else writer(arguments)
 
 
 def _first(arguments: Arguments) -> str:
@@ -125,6 +94,7 @@ def _date(arguments: Arguments) -> str:
     parts = [value for value in arguments.listed[:3] if value.isdecimal() and len(value) < 5]
     if len(parts) < len([value for value in arguments.listed[:3] if value]):
         return arguments[0]
+    parts = [str(int(part)) for part in parts]
     if len(parts) > 1 and 1 <= int(parts[1]) <= 12:
         parts[1] = _MONTHS[int(parts[1]) - 1]
     return " ".join(reversed(parts))
@@ -189,9 +159,7 @@ def _fixed(text: str) -> Callable[[Arguments], str]:
 
 _WRITERS: dict[str, Callable[[Arguments], str]] = {
     **dict.fromkeys(("convert", "cvt"), _convert),
-    **dict.fromkeys(
-        ("lang", "transl", "transliteration", "tooltip-text", "color", "font color"), _last
-    ),
+    **dict.fromkeys(("transl", "transliteration", "color", "font color"), _last),
     **dict.fromkeys(("nihongo", "nihongo2", "nihongo3", "nihongo foot", "korean"), _nihongo),
     **dict.fromkeys(
         (
@@ -225,31 +193,17 @@ _WRITERS: dict[str, Callable[[Arguments], str]] = {
             "no wrap",
             "kbd",
             "samp",
-            "respell",
-            "isbn",
             "ill",
             "interlanguage link",
             "vanchor",
             "anchored text",
             "visible anchor",
-            "subst:lc",
-            "formatnum",
             "flatlist",
             "plainlist",
-            "sfrac-text",
             "smallcaps",
             "sc",
             "script/arabic",
-            "rtl-lang",
-            "zh",
             "tlit",
-            "title",
-            "u",
-            "lcb",
-            "ipac-en-text",
-            "ft",
-            "big2",
-            "quote inline",
         ),
         _first,
     ),
@@ -301,8 +255,10 @@ _WRITERS: dict[str, Callable[[Arguments], str]] = {
     **dict.fromkeys(("sup", "exp"), _power),
     **dict.fromkeys(("circa", "c.", "ca."), _circa),
     **dict.fromkeys(("url", "official website"), _url),
-    **dict.fromkeys(("code", "tt", "codes", "var code"), _code),
-    **dict.fromkeys(("colored link", "slink", "section link"), _second),
+    **dict.fromkeys(("code", "tt"), _code),
+    **dict.fromkeys(
+        ("colored link", "slink", "section link", "lang", "langx", "rtl-lang"), _second
+    ),
     "link": _note,
     "as of": lambda arguments: f"As of {_date(arguments)}",
     "since": lambda arguments: f"Since {_date(arguments)}",

@@ -163,6 +163,20 @@ def test_what_is_not_allowed(options: dict[str, str], message: str) -> None:
         SourceConfig.model_validate({"git": options})
 
 
+def test_a_folder_in_a_repository_is_none(repository: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no Git repository"):
+        read(GitSource, "git", {"path": "handbook/docs"}, tmp_path)
+
+
+def test_a_missing_object_costs_its_file_only(repository: Path, tmp_path: Path) -> None:
+    blob = git(repository, "rev-parse", "HEAD:README.md")
+    (repository / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    readings = read(GitSource, "git", {"path": "handbook"}, tmp_path)
+    faults = [fault for reading in readings for fault in reading.loaded.faults]
+    assert [(fault.uri, fault.reason) for fault in faults] == [("handbook/README.md", "unreadable")]
+    assert "handbook/lib/ours.md" in by_uri(readings)
+
+
 def test_attributes() -> None:
     attributes = Attributes(
         [

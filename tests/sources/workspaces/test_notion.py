@@ -58,6 +58,9 @@ def check(readings: list, label: str) -> None:  # type: ignore[type-arg]
     assert (row.created, row.modified) == ("2021-08-01T15:05:00", "2023-12-12T00:30:00")
     assert row.text.startswith("# Rome\n\n- Tags: sea, sun\n- Created: August 1")
     assert row.text.endswith("\n\nIt takes two days.")
+    table = documents[f"{label}/Prices {SUB}_all.csv"]
+    assert table.title == "Prices"
+    assert "Child" in table.text
     left_out = reasons(readings)
     for name in ("Trips {}.csv", "Trips {}_all.csv"):
         assert left_out[f"{label}/Handbook {HOME}/{name.format(DATA)}"] == "duplicate"
@@ -124,3 +127,11 @@ def test_ids_go_and_other_digits_stay() -> None:
     assert without_ids(f"A {HOME}/B {SUB}_all.csv") == "A/B_all.csv"
     assert without_ids(f"{HOME}.md") == f"{HOME}.md"
     assert without_ids(f"x {HOME}0.md") == f"x {HOME}0.md"
+
+
+def test_a_row_that_was_exported_alone(tmp_path: Path) -> None:
+    page = "# Rome\n\nOwner: Tove\nCreated time: Apr 02, 2021 8:07 AM\n\nTwo days.\n"
+    write_folder(tmp_path / "E", {f"Rome {ROW}.md": page})
+    (document,) = by_uri(read(NotionSource, "notion", {"path": "E"}, tmp_path)).values()
+    assert document.created == "2021-04-02T08:07:00"
+    assert document.metadata == {"Owner": "Tove", "Created time": "Apr 02, 2021 8:07 AM"}

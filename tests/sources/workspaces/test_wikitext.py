@@ -115,3 +115,22 @@ def test_absurd_nesting_ends(text: str) -> None:
 
 def test_control_characters_of_a_page_are_no_marks(tmp_path: Path) -> None:
     assert wikitext_to_markdown("a\x01*\x01b\x030\x03c") == "a*b0c"
+
+
+def test_labels_of_an_infobox_name_their_values() -> None:
+    box = """{{Infobox settlement <!-- see the table -->
+| name = Booterstown
+|subdivision_type1 = Province
+|subdivision_name1 = [[Leinster]]
+| leader_title =
+| leader_name = Tove
+| coordinates = {{coord|53|N}}
+| map_size = 200
+| population_total = 50000
+| established_title = Founded
+}}"""
+    assert wikitext_to_markdown(box) == (
+        "| Booterstown | |\n| --- | --- |\n| Province | Leinster |\n"
+        "| leader name | Tove |\n| population total | 50000 |\n"
+        "| established title | Founded |"
+    )
