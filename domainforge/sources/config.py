@@ -5,7 +5,9 @@ from typing import Any
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
+from domainforge.sources.hub_datasets.config import DatasetConfig
 from domainforge.sources.sql.config import SqlConfig
+from domainforge.sources.web.config import WebConfig
 from domainforge.sources.workspaces.config import (
     Confluence,
     Git,
@@ -33,9 +35,13 @@ class SourceConfig(Settings):
     mediawiki: MediaWiki | None = place_field("MediaWiki XML dump to read.")
     slack: Slack | None = place_field("Slack export to read.")
     git: Git | None = place_field("Git repository on this machine to read.")
+    dataset: DatasetConfig | None = place_field(
+        "Hugging Face dataset: a folder, or owner/name on the Hub; each row is a document."
+    )
     sql: SqlConfig | None = place_field(
         "Query to a SQLite, PostgreSQL or MySQL database; each row is a document."
     )
+    web: WebConfig | None = place_field("Page to read, or sitemap, feed and crawl of pages.")
     include: tuple[str, ...] = Field(
         ("*",),
         min_length=1,
