@@ -3,19 +3,25 @@
 from dataclasses import dataclass
 
 from domainforge.sources.kinds.archive import TAR_ENDINGS, stream_tar, stream_zip
+from domainforge.sources.kinds.code import FILE_NAMES, LANGUAGES, LOCK_FILES, load_code
 from domainforge.sources.kinds.compressed import stream_compressed
 from domainforge.sources.kinds.delimited import stream_delimited
 from domainforge.sources.kinds.docx import load_docx
+from domainforge.sources.kinds.feed import load_feed
 from domainforge.sources.kinds.html import load_html
 from domainforge.sources.kinds.json_file import load_json
 from domainforge.sources.kinds.jsonl import stream_jsonl
 from domainforge.sources.kinds.mail import load_mail
+from domainforge.sources.kinds.markup import MARKUP_ENDINGS, load_markup
 from domainforge.sources.kinds.mbox import stream_mbox
+from domainforge.sources.kinds.notebook import load_notebook
 from domainforge.sources.kinds.outlook import load_outlook
 from domainforge.sources.kinds.parquet import stream_parquet
 from domainforge.sources.kinds.pdf import load_pdf
+from domainforge.sources.kinds.rst import load_rst
 from domainforge.sources.kinds.text import load_markdown, load_plain
 from domainforge.sources.kinds.web_page import load_web_page
+from domainforge.sources.kinds.xml_file import load_xml
 from domainforge.sources.loaded import Load, Stream
 from domainforge.sources.workspaces.confluence import load_confluence_page
 from domainforge.sources.workspaces.git_commits import stream_git_commits
@@ -62,6 +68,12 @@ KINDS: tuple[Kind, ...] = (
     Kind("json", (".json",), load=load_json),
     Kind("csv", (".csv", ".tsv", ".tab"), stream=stream_delimited),
     Kind("parquet", (".parquet",), stream=stream_parquet),
+    Kind("notebook", (".ipynb",), load=load_notebook),
+    Kind("xml", (".xml",), load=load_xml),
+    Kind("feed", (".rss", ".atom"), load=load_feed),
+    Kind("rst", (".rst",), load=load_rst),
+    Kind("markup", MARKUP_ENDINGS, load=load_markup),
+    Kind("code", tuple(LANGUAGES), load=load_code, names=(*FILE_NAMES, *LOCK_FILES)),
     Kind("e-mail", (".eml",), load=load_mail, holds_files=True),
     Kind("outlook", (".msg",), load=load_outlook, holds_files=True),
     Kind("mbox", (".mbox", ".mbx"), stream=stream_mbox, holds_files=True),

@@ -4,12 +4,19 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, Starting, UnreadableError
+from domainforge.sources.loaded import (
+    LeftOut,
+    Loaded,
+    SourceFile,
+    Starting,
+    Stream,
+    UnreadableError,
+)
 
 if TYPE_CHECKING:
     from domainforge.sources.kinds.known import Kind
@@ -24,6 +31,8 @@ _IN_MEMORY_BYTES = 16 << 20
 _MAX_NAME_CHARS = 300
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+_UNKNOWN = ("unknown_kind", "no kind of file that can be read")
 
 Opener = Callable[[], BinaryIO]
 
@@ -143,24 +152,17 @@ def member_parts(
 
     below = member.uri.removeprefix(archive.uri + "/")
     kind = kind_of(below.rpartition("/")[2])
-    if kind is not None and kind.holds_files and kind.stream:
-        yield from _nested(member, kind, open_member)
-        return
-    small = size is not None and size <= _IN_MEMORY_BYTES
-    if kind is not None and kind.stream and not small and _is_included(below, archive):
-        yield from _large(member, kind, open_member)
-        return
-    if member.unpacking.passed():
-        return
-    yield Starting(member.uri)
-    if is_hidden(below):
-        yield left_out(member, "hidden", "its name begins with a dot, or macOS added it")
-    elif kind is None:
-        yield left_out(member, "unknown_kind", "no kind of file that can be read")
-    elif not _is_included(below, archive):
-        yield left_out(member, "not_included", "matches none of the source's include globs")
-    else:
-        yield read_member(member, open_member, kind)
+    reason = _reason_to_leave_out(below, archive, kind)
+    if reason is None and kind is not None and kind.stream is not None:
+        if kind.holds_files:
+            yield from _nested(member, kind.stream, open_member)
+            return
+        if size is None or size > _IN_MEMORY_BYTES:
+            yield from _large(member, kind.stream, open_member)
+            return
+    if not member.unpacking.passed():
+        yield Starting(member.uri)
+        yield left_out(member, *reason) if reason else read_member(member, open_member, kind)
 
 
 def read_member(member: Member, open_member: Opener, kind: "Kind | None" = None) -> Loaded:
@@ -173,7 +175,7 @@ def read_member(member: Member, open_member: Opener, kind: "Kind | None" = None)
 
     kind = kind or kind_of(member.uri.rpartition("/")[2])
     if kind is None:
-        return left_out(member, "unknown_kind", "no kind of file that can be read")
+        return left_out(member, *_UNKNOWN)
     if kind.holds_files and member.depth > MAX_DEPTH:
         return _fault(member, _too_deep())
     try:
@@ -267,15 +269,26 @@ class Unpacked(io.RawIOBase):
         super().close()
 
 
-def _nested(member: Member, kind: "Kind", open_member: Opener) -> Iterator[Loaded | Starting]:
-    assert kind.stream is not None
+def _reason_to_leave_out(
+    below: str, archive: SourceFile, kind: "Kind | None"
+) -> tuple[str, str] | None:
+    if is_hidden(below):
+        return "hidden", "its name begins with a dot, or macOS added it"
+    if kind is None:
+        return _UNKNOWN
+    if not (kind.holds_files and kind.stream) and not _is_included(below, archive):
+        return "not_included", "matches none of the source's include globs"
+    return None
+
+
+def _nested(member: Member, stream: Stream, open_member: Opener) -> Iterator[Loaded | Starting]:
     error: UnreadableError | None = None
     if member.depth > MAX_DEPTH:
         error = _too_deep()
     else:
         try:
             with open_member() as handle:
-                yield from kind.stream(handle, member, 0)
+                yield from stream(handle, member, 0)
         except BombError:
             raise
         except UnreadableError as found:
@@ -284,14 +297,13 @@ def _nested(member: Member, kind: "Kind", open_member: Opener) -> Iterator[Loade
         yield _fault(member, error)
 
 
-def _large(member: Member, kind: "Kind", open_member: Opener) -> Iterator[Loaded | Starting]:
-    assert kind.stream is not None
+def _large(member: Member, stream: Stream, open_member: Opener) -> Iterator[Loaded | Starting]:
     given = 0
     fault: Loaded | None = None
     # Its parts are read again to pass them over: how many there are can't be told beforehand.
     try:
         with open_member() as handle:
-            for part in kind.stream(handle, replace(member, unpacking=member.unpacking), 0):
+            for part in stream(handle, member, 0):
                 if isinstance(part, Starting):
                     yield part
                     continue

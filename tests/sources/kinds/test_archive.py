@@ -155,7 +155,7 @@ def test_names_that_are_utf8_without_saying_so(tmp_path: Path) -> None:
 
 
 def test_hidden_members_are_dropped(tmp_path: Path) -> None:
-    names = [".git/x.txt", "__MACOSX/a.txt", "b/.c.txt"]
+    names = [".git/x.txt", "__MACOSX/a.txt", "b/.c.txt", ".d.zip", ".e.jsonl"]
     loaded = load_bytes(tmp_path, "k.zip", make_zip(dict.fromkeys(names, b"x")))
     assert reasons(loaded) == {f"k.zip/{name}": "hidden" for name in names}
 

@@ -80,7 +80,8 @@ def test_what_is_no_mailbox_is_a_fault(tmp_path: Path) -> None:
 
 def test_memory_stays_flat(tmp_path: Path) -> None:
     path = tmp_path / "box.mbox"
-    one = b"From x@y Sun Dec 22 11:23:00 2024\nSubject: S\n\n" + (b"Two crowns. " * 100 + b"\n") * 50 + b"\n"
+    body = (b"Two crowns. " * 100 + b"\n") * 50
+    one = b"From x@y Sun Dec 22 11:23:00 2024\nSubject: S\n\n" + body + b"\n"
     with path.open("wb") as out:
         for _ in range(200):
             out.write(one)
