@@ -24,14 +24,16 @@ from domainforge.sources.workspaces.export import (
     work_of,
 )
 
-_FENCE = r"^ {0,3}(?P<fence>`{3,}|~{3,})[^\n]*\n.*?(?:^ {0,3}(?P=fence)[ \t]*$|\Z)|`[^`\n]+`"
+_FENCE = (
+    r"^ {0,3}(?P<fence>`{3,}+|~{3,}+)[^\n]*+\n.*?(?:^ {0,3}(?P=fence)[`~]*[ \t]*$|\Z)|`[^`\n]+`"
+)
 _CODE = re.compile(_FENCE, re.MULTILINE | re.DOTALL)
 _COMMENT_OR_CODE = re.compile(f"(?P<comment>%%.*?%%)|{_FENCE}", re.MULTILINE | re.DOTALL)
 _QUERY = re.compile(r"^ {0,3}`{3,}(?:dataview|dataviewjs|query|tasks|button)\b")
 _EMBED = re.compile(r"!\[\[([^\[\]\n|]{1,300})(?:\|([^\[\]\n]{0,300}))?\]\]")
 _WIKILINK = re.compile(r"\[\[([^\[\]\n|]{1,300})(?:\|([^\[\]\n]{0,300}))?\]\]")
 _CALLOUT = re.compile(r"^((?:> ?)+)\[!([\w-]{1,30})(?:\|[^\]\n]*)?\][+-]? *(.*)$", re.MULTILINE)
-_BLOCK_ID = re.compile(r"[ \t]+\^[\w-]{1,60}[ \t]*$|^\^[\w-]{1,60}[ \t]*$", re.MULTILINE)
+_BLOCK_ID = re.compile(r"(?<![ \t])[ \t]++\^[\w-]{1,60}[ \t]*$|^\^[\w-]{1,60}[ \t]*$", re.MULTILINE)
 _HIGHLIGHT = re.compile(r"==(?=\S)([^=\n]{1,1000})(?<=\S)==")
 _TAG = re.compile(r"(?<![\w/#&`\[])#([^\W\d_][\w/-]{0,99})")
 _HEADING = re.compile(r"^(#{1,6})[ \t]+(.+?)[ \t]*$", re.MULTILINE)

@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,19 @@ def test_titles(tmp_path: Path) -> None:
     assert [documents[f"V/{name}"].title for name in ("a.md", "b.md", "File name.md")] == [
         "From above", "Heading", "File name",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text", ["`" * 100_001, " \t" * 50_000 + "^", "![[" * 50_000, "%%" * 50_001, "==a" * 50_000]
+)
+def test_absurd_notes_end(text: str, tmp_path: Path) -> None:
+    write_folder(tmp_path / "V", {"a.md": text})
+    started = time.process_time()
+    assert len(read(ObsidianSource, "obsidian", {"path": "V"}, tmp_path)) == 1
+    assert time.process_time() - started < 3  # was 20 seconds where it took quadratic time
+
+
+def test_a_longer_fence_closes_code(tmp_path: Path) -> None:
+    write_folder(tmp_path / "V", {"a.md": "```\n[[x]]\n`````\n[[y]]\n"})
+    (document,) = by_uri(read(ObsidianSource, "obsidian", {"path": "V"}, tmp_path)).values()
+    assert document.text == "```\n[[x]]\n`````\ny"
