@@ -32,6 +32,7 @@ class Answer:
     deed: Deed = "send"
     delay_seconds: float = 0.0
     ranges: bool = False
+    framed: bool = True
 
 
 class Visit(NamedTuple):
@@ -178,7 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         head = f"HTTP/1.1 {status} X\r\n"
         lines = {"Content-Type": answer.content_type, **extra, **answer.headers}
-        lines.setdefault("Content-Length", str(len(body)))
+        if answer.framed:
+            lines.setdefault("Content-Length", str(len(body)))
         head += "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         if answer.deed == "endless_headers":
             head += "".join(f"X-{number}: a\r\n" for number in range(5000))

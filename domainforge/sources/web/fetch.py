@@ -3,13 +3,11 @@
 import hashlib
 import http.client
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urljoin
 
 from urllib3 import BaseHTTPResponse, HTTPHeaderDict
 
-from domainforge.sources.web.request import Access, FetchError, asking
+from domainforge.sources.web.request import Access, FetchError, asking, follow_location
 from domainforge.sources.web.stream import RemoteFile
 
 MAX_REDIRECTS = 10
@@ -70,7 +68,7 @@ def fetch_once(
     with asking(url, access, sent, access.timeout_seconds) as reply:
         location = reply.headers.get("location")
         if reply.status in _REDIRECTS and location:
-            return Reply(url, reply.status, reply.headers, location=_absolute(url, location))
+            return Reply(url, reply.status, reply.headers, location=follow_location(url, location))
         if reply.status == 200 and wanted is not None and not wanted(reply.headers):
             return Reply(url, reply.status, reply.headers)
         body = _read_body(reply, max_bytes) if reply.status == 200 else b""
@@ -133,16 +131,6 @@ def _read_body(reply: BaseHTTPResponse, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise _too_large(max_bytes)
     return bytes(body)
-
-
-def _absolute(url: str, location: str) -> str:
-    # Header bytes arrive as Latin-1; servers send UTF-8.
-    with suppress(UnicodeError):
-        location = location.encode("latin-1").decode("utf-8")
-    try:
-        return urljoin(url, location.strip())
-    except ValueError:
-        raise FetchError("bad_url", "a redirect to something that is no URL") from None
 
 
 def _too_large(max_bytes: int) -> FetchError:

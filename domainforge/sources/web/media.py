@@ -13,6 +13,8 @@ WEB_PAGE = "web page"
 _PAGES = ("text/html", "application/xhtml+xml")
 # Types that servers give to anything.
 _VAGUE = ("", "text/plain", "application/octet-stream", "binary/octet-stream", "application/binary")
+# Lists of pages, which `web.feed` reads; as documents they would repeat what the pages say.
+_FEEDS = ("application/rss+xml", "application/atom+xml", "application/rdf+xml")
 _ENDINGS = {
     "text/markdown": ".md",
     "text/x-markdown": ".md",
@@ -38,6 +40,8 @@ def kind_of_reply(url: str, content_type: str) -> Kind | None:
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type in _PAGES:
         return BY_NAME.get(WEB_PAGE) or BY_NAME["html"]
+    if media_type in _FEEDS:
+        return None
     name = urlsplit(url).path.rpartition("/")[2]
     if media_type in _VAGUE:
         found = kind_of(name)

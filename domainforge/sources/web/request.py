@@ -4,8 +4,9 @@ import http.client
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from urllib.parse import urljoin
 
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import DecodeError, HTTPError
@@ -94,15 +95,19 @@ def asking(
             Line(target, addresses, access.timeout_seconds, watch), access.tls
         )
         sent = {"User-Agent": access.user_agent, "Accept": "*/*", "Connection": "close", **headers}
+        reply: BaseHTTPResponse | None = None
         try:
             connection.request("GET", target.path, headers=sent, preload_content=False)
             reply = connection.getresponse()
             yield reply
+            # A body without a length just ends when it is cut.
             if watch.cut and limit_seconds is not None:
                 raise _too_slow(access.timeout_seconds)
         except BREAKS as error:
             raise _too_slow(access.timeout_seconds) if watch.cut else name_break(error) from None
         finally:
+            if reply is not None:
+                reply.close()
             connection.close()
 
 
@@ -123,3 +128,24 @@ def name_break(error: Exception) -> FetchError:
         return FetchError("too_slow", "no answer in time", temporary=True)
     detail = getattr(root, "strerror", None) or type(root).__name__
     return FetchError("connection", str(detail), temporary=True)
+
+
+def follow_location(url: str, location: str) -> str:
+    """Return where a redirect from `url` leads.
+
+    Raises:
+        FetchError: Nowhere.
+    """
+    # Header bytes arrive as Latin-1; servers send UTF-8.
+    with suppress(UnicodeError):
+        location = location.encode("latin-1").decode("utf-8")
+    try:
+        return urljoin(url, location.strip())
+    except ValueError:
+        raise FetchError("bad_url", "a redirect to something that is no URL") from None
+
+
+def usable_validator(text: str | None) -> str | None:
+    """Return an ETag or a date that can be sent back; a hostile one could break the request."""
+    usable = text is not None and len(text) <= 500 and text.isascii() and text.isprintable()
+    return text if usable else None

@@ -5,11 +5,18 @@ import re
 import time
 from contextlib import ExitStack
 from typing import Any
-from urllib.parse import urljoin
 
 from urllib3 import BaseHTTPResponse
 
-from domainforge.sources.web.request import BREAKS, Access, FetchError, asking, name_break
+from domainforge.sources.web.request import (
+    BREAKS,
+    Access,
+    FetchError,
+    asking,
+    follow_location,
+    name_break,
+    usable_validator,
+)
 
 _MAX_REDIRECTS = 10
 _MAX_TRIES = 3
@@ -97,7 +104,7 @@ class RemoteFile(io.RawIOBase):
     def _wait(self, tries: int, error: FetchError) -> int:
         if not error.temporary or tries + 1 >= _MAX_TRIES:
             raise error
-        time.sleep(min(0.2 * 8**tries, 30.0))
+        time.sleep(min(0.2 * 4**tries, 30.0))
         return tries + 1
 
     def _check_pace(self) -> None:
@@ -148,7 +155,7 @@ class RemoteFile(io.RawIOBase):
             if reply.status not in (301, 302, 303, 307, 308) or not location:
                 self.url = url
                 return reply
-            url = urljoin(url, location)
+            url = follow_location(url, location)
         raise FetchError("redirects", f"more than {_MAX_REDIRECTS} redirects")
 
     def _place(self, reply: BaseHTTPResponse) -> int:
@@ -165,4 +172,6 @@ class RemoteFile(io.RawIOBase):
 
 
 def _revision(reply: BaseHTTPResponse) -> str | None:
-    return reply.headers.get("etag") or reply.headers.get("last-modified")
+    return usable_validator(reply.headers.get("etag")) or usable_validator(
+        reply.headers.get("last-modified")
+    )

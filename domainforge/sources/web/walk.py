@@ -23,6 +23,7 @@ from domainforge.sources.web.media import (
     with_declared_charset,
 )
 from domainforge.sources.web.pace import Ask, Outcome, Pace
+from domainforge.sources.web.request import usable_validator
 from domainforge.sources.web.urls import fits, normalise, page_key, same_site
 from domainforge.sources.web.visits import Visit, Visits
 
@@ -224,8 +225,8 @@ class Walk:
         visit = Visit(
             page.url,
             revision=reply.sha256,
-            etag=reply.headers.get("etag"),
-            modified=reply.headers.get("last-modified"),
+            etag=usable_validator(reply.headers.get("etag")),
+            modified=usable_validator(reply.headers.get("last-modified")),
             asked=_now(),
             canonical=_trusted_canonical(page.url, facts),
             listed=page.listed,
@@ -271,7 +272,10 @@ class Walk:
             yield self._drop_copy(page, visit)
             return
         _count(trip)
-        given: dict[str, Any] = {"url": visit.canonical or page.url, "fetched": _now()}
+        # The loader mends relative links by `url`, so that stays what was asked.
+        given: dict[str, Any] = {"url": page.url, "fetched": _now()}
+        if visit.canonical and visit.canonical != page.url:
+            given["canonical"] = visit.canonical
         if modified := _iso(headers.get("last-modified")):
             given["modified"] = modified
         path = self.folder / sha256(page.url.encode()).hexdigest()[:32]

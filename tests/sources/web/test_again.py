@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,16 @@ def test_page_that_the_last_ingest_lost_is_fetched_whole(tmp_path: Path) -> None
         assert "if-none-match" not in site.visits[-1].headers
 
 
+def test_validators_that_would_break_a_request_are_not_sent(tmp_path: Path) -> None:
+    headers = {"ETag": '"\x07ü"', "Last-Modified": "x" * 600}
+    with Website({"/": page("Home", headers=headers)}) as site:
+        reader = SourceReader(tmp_path)
+        web = source(site, urls=site.url())
+        again = read_all(web, reader.take_over(read_all(web, reader)))
+        assert [r.unchanged for r in again] == [True]
+        assert not {"if-none-match", "if-modified-since"} & set(site.visits[-1].headers)
+
+
 def test_unasked_304_is_a_fault(tmp_path: Path) -> None:
     with Website({"/": Answer(status=304)}) as site:
         (fault,) = faults_of(read_all(source(site, urls=site.url()), SourceReader(tmp_path)))
@@ -73,18 +84,20 @@ def test_unasked_304_is_a_fault(tmp_path: Path) -> None:
 def test_sitemap_date_saves_the_request(tmp_path: Path) -> None:
     def sitemap(day: str) -> Answer:
         row = "<url><loc>{}</loc><lastmod>{}</lastmod></url>"
-        rows = row.format(site.url("/a"), "2024-05-01") + row.format(site.url("/b"), day)
+        days = {"/a": "2024-05-01", "/b": day, "/c": datetime.now(UTC).date().isoformat()}
+        rows = "".join(row.format(site.url(path), changed) for path, changed in days.items())
         return Answer(f"<urlset>{rows}</urlset>".encode(), content_type="application/xml")
 
-    with Website({"/a": page("A"), "/b": page("B")}) as site:
+    with Website({"/a": page("A"), "/b": page("B"), "/c": page("C")}) as site:
         site.site["/sitemap.xml"] = [sitemap("2024-05-01"), sitemap("2024-06-01")]
         reader = SourceReader(tmp_path)
         web = source(site, sitemap=site.url("/sitemap.xml"))
         first = read_all(web, reader)
-        assert [r.uri for r in first] == [site.url("/a"), site.url("/b")]
+        assert [r.uri for r in first] == [site.url(path) for path in ("/a", "/b", "/c")]
         again = read_all(web, reader.take_over(first))
-        assert [r.unchanged for r in again] == [True, True]
-        assert (len(site.asked("/a")), len(site.asked("/b"))) == (1, 2)
+        assert [r.unchanged for r in again] == [True, True, True]
+        # /b has another date; /c was visited on its day and may have changed since.
+        assert [len(site.asked(path)) for path in ("/a", "/b", "/c")] == [1, 2, 2]
 
 
 def test_feed_entries_come_from_their_pages_or_from_the_feed(tmp_path: Path) -> None:
@@ -180,6 +193,7 @@ def test_killed_crawl_goes_on_and_asks_nothing_twice_that_is_committed(tmp_path:
                 child.wait()
             assert not done & set(site.paths())
             done = {uri.removeprefix(site.url("")) for uri in lines_of(committed)}
+            done |= {f"/{n}/a" for n in range(15) if f"/{n}/c" in done}  # what led to them
         uris = committed.read_text().split()
         assert len(uris) == len(set(uris))
         whole = {site.url("/"), *(site.url(f"/{n}") for n in range(15))}

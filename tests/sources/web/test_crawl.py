@@ -143,7 +143,7 @@ def test_canonical_pages_are_one_document(reader: SourceReader) -> None:
     ) as site:
         readings = crawl(site, reader)
         assert taken(site, readings) == ["/", "/guide?print=1", "/other"]
-        assert documents_of(readings)[1].metadata["url"] == site.url("/guide")
+        assert documents_of(readings)[1].metadata["canonical"] == site.url("/guide")
         assert dropped(site, readings) == {
             "/guide?lang=en": "duplicate_url",
             "/guide": "duplicate_url",

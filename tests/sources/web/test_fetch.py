@@ -6,6 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from domainforge.sources.loaded import UnreadableError
+from domainforge.sources.web.addresses import Target
+from domainforge.sources.web.connection import Line, Watch
 from domainforge.sources.web.fetch import fetch, fetch_once
 from domainforge.sources.web.request import Access
 from tests.support.website import Answer, Site, Website, bomb, page, redirect
@@ -68,7 +70,7 @@ def test_large_body_is_not_read() -> None:
 def test_dripping_server_meets_one_deadline() -> None:
     for deed in ("drip", "drip_headers", "hang"):
         started = time.monotonic()
-        answer = Answer(b"x" * 2000, deed=deed)
+        answer = Answer(b"x" * 2000, deed=deed, framed=deed != "drip")
         assert reason({"/": answer}, timeout_seconds=0.4) == "too_slow"
         assert time.monotonic() - started < 1.5
 
@@ -138,6 +140,13 @@ def test_name_that_changes_its_address_is_asked_once_a_request() -> None:
             fetch_once(site.url(host="wiki.test"), to_name, max_bytes=MAX_BYTES)
         assert len(asked) == 3
         assert [visit.host for visit in site.visits] == [name, name]
+
+
+def test_who_answered_is_checked_once_more() -> None:
+    with Website({"/": page("x")}) as site, Watch(5) as watch:
+        target = Target("http", "docs.example.com", site.port, "/", allowed=False)
+        with pytest.raises(UnreadableError, match="blocked_address"):
+            Line(target, ["127.0.0.1"], 5, watch).connect()
 
 
 def test_second_address_is_tried_where_the_first_is_dead() -> None:

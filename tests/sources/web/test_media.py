@@ -19,6 +19,7 @@ from domainforge.sources.web.media import charset_of, kind_of_reply, with_declar
         ("/a.mp4", "video/mp4", {None}),
         ("/a", "application/octet-stream", {None}),
         ("/a", "image/png", {None}),
+        ("/feed.xml", "application/rss+xml", {None}),
         ("/a.md", "image/png", {None}),
     ],
 )

@@ -83,3 +83,20 @@ def test_stream_reaches_no_other_hosts() -> None:
         with pytest.raises(Exception, match="blocked_port"):
             open_stream(site.url(), access(site))
         assert other.visits == []
+
+
+def test_part_without_a_length_that_breaks_off_is_noticed() -> None:
+    broken = ranged(deed="truncate", framed=False)
+    with (
+        Website({"/": [broken, ranged()]}) as site,
+        open_stream(site.url(), access(site), offset=1000) as file,
+    ):
+        assert file.read() == DATA[1000:]
+    assert len(site.visits) == 2
+
+
+def test_dripping_server_is_given_up() -> None:
+    with Website({"/": Answer(b"x" * 3000, deed="drip")}) as site:
+        slow = Access(frozenset({site.host}), timeout_seconds=0.2)
+        with open_stream(site.url(), slow) as file, pytest.raises(FetchError, match="too_slow"):
+            file.read()
