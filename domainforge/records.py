@@ -44,6 +44,7 @@ CHUNK_SCHEMA = pa.schema(
         ("end", pa.int64()),
         ("text", pa.string()),
         ("tokens", pa.int32()),
+        ("context", pa.string()),
     ]
 )
 
@@ -128,7 +129,12 @@ class Document:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A passage of a document: `document.text[start:end] == text`."""
+    """A passage of a document: `document.text[start:end] == text`.
+
+    Attributes:
+        context: What the passage can't be read without and doesn't hold: the head of the table
+            that it is cut from. Not counted in `tokens`.
+    """
 
     document_id: str
     uri: str
@@ -139,6 +145,7 @@ class Chunk:
     end: int
     text: str
     tokens: int
+    context: str = ""
 
     @property
     def id(self) -> str:

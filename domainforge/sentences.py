@@ -12,7 +12,8 @@ _OPENING = "\"'\u201c\u2018\u00ab(\\[*_"
 _CLOSING = "\"'\u201d\u2019\u00bb)\\]*_"
 _WIDE_STOPS = "\u3002\uff01\uff1f"  # of Chinese and Japanese: no space follows them
 _SENTENCE_END = re.compile(
-    rf"[.!?\u2026]+[{_CLOSING}]*(?=\s)|[{_WIDE_STOPS}]+[{_CLOSING}\u300d\u300f\uff09]*"
+    rf"(?<![.!?\u2026])[.!?\u2026]++[{_CLOSING}]*+(?=\s)"
+    rf"|[{_WIDE_STOPS}]++[{_CLOSING}\u300d\u300f\uff09]*+"
 )
 _LAST_WORD = re.compile(rf"(?:(?<=\s)|^)[{_OPENING}]*(\S+)$")
 _NEXT = re.compile(rf"\s*[{_OPENING}]*(\S)")

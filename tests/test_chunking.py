@@ -1,4 +1,5 @@
 import re
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 from domainforge.chunking import chunk_document
 from domainforge.records import Chunk, Document
 from domainforge.sentences import split_sentences
+from domainforge.token_counts import TokenCounter
+from tests.support.small_tokenizers import tokenizer_of
 
 
 def encode_words(text: str) -> Sequence[int]:
@@ -136,6 +139,50 @@ def test_tokens_are_those_of_the_whole_chunk() -> None:
     chunks = chunk_document(Document("u", "T", text), encode, 12, 0)
     assert all(c.tokens == len(encode(c.text)) <= 12 for c in chunks)
     assert "".join("".join(c.text.split()) for c in chunks) == "".join(text.split())
+
+
+def test_head_of_a_cut_table_is_context_of_its_later_parts() -> None:
+    head = "| place | crowns |\n| --- | --- |"
+    rows = [f"| stop {n} | {n} |" for n in range(12)]
+    table = "\n".join([head, *rows])
+    chunks = chunk(f"# Fares\n\nAll stops.\n\n{table}\n\nEnd.", 40)
+    assert len(chunks) >= 3
+    assert chunks[0].context == ""
+    assert head in chunks[0].text
+    assert all(c.context == head for c in chunks[1:])
+    assert all(c.tokens == len(encode_words(c.text)) <= 40 for c in chunks)
+    whole = chunk(table, 400)
+    assert [c.context for c in whole] == [""]
+
+
+@pytest.mark.parametrize(
+    "text", ["| a | b |\n" * 20, "| a " * 90 + "|\n|---|\n" + "| 1 | 2 |\n" * 20]
+)
+def test_rows_without_a_head_or_with_a_giant_one_have_no_context(text: str) -> None:
+    assert {c.context for c in chunk(text, 30)} == {""}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 60_000,
+        "x" * 120_000,
+        "." * 150_000 + "x",
+        ".)" * 80_000 + "x",
+        "```x\n" * 20_000,
+        "# a\n" * 20_000,
+        "| a | b |\n" * 20_000,
+        " " * 3_000_000 + "x",
+        "\n" * 200_000 + "x",
+        "A b. " * 20_000,
+    ],
+    ids=range(10),
+)
+def test_hostile_text_is_cut_in_linear_time(text: str) -> None:
+    began = time.process_time()
+    chunks = chunk_document(Document("u", "T", text), TokenCounter(tokenizer_of("gpt2")), 256, 16)
+    assert time.process_time() - began < 4
+    assert all(c.tokens <= 256 for c in chunks)
 
 
 TITLES = st.sampled_from(["Fares", "Dogs and cats", "T", "Hours of **work**"])

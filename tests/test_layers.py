@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("config_faults",),
     ("records",),
     ("markdown",),
-    ("sentences",),
+    ("sentences", "token_counts"),
     ("files",),
     ("table_writer",),
     ("run_folder",),

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from domainforge.sentences import split_sentences
 from domainforge.prompts import PromptFile, render
+from domainforge.sentences import split_sentences
 from domainforge.teacher.request import Request
 
 Form = Literal["chat", "completion"]
@@ -151,11 +151,13 @@ def template_values(
         "id": unit.chunk["id"],
         "text": unit.chunk["text"],
         "headings": list(unit.chunk["headings"]),
+        "context": unit.chunk.get("context") or "",
     }
 
     def fenced(of: Mapping[str, Any]) -> str:
-        # Title and headings are the document's words too, so they stand inside.
-        body = f"# {' > '.join([unit.chunk['title'], *of['headings']])}\n\n{of['text']}"
+        # Title, headings and a cut table's head are the document's words too: they stand inside.
+        text = f"{of['context']}\n{of['text']}" if of["context"] else of["text"]
+        body = f"# {' > '.join([unit.chunk['title'], *of['headings']])}\n\n{text}"
         marker = fence(of["id"])
         while marker in body:  # nobody can aim for this; it must not happen by chance either
             marker = fence(marker)
