@@ -131,6 +131,13 @@ def test_fields_and_values(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_the_text_before_cleaning_is_kept_where_asked(tmp_path: Path) -> None:
+    write_rows(tmp_path, {"text": "Soft­hyphen."})
+    (document,) = documents_of(read(tmp_path, keep_raw=True))
+    assert (document.text, document.raw) == ("Softhyphen.", "Soft­hyphen.")
+    assert documents_of(read(tmp_path))[0].raw is None
+
+
 def test_chats_are_written_out(tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "Tide?"}, {"role": "assistant", "content": "At six."}]
     write_rows(tmp_path, {"messages": turns})

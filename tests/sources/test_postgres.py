@@ -1,11 +1,13 @@
 """SQL as a source, on a real PostgreSQL server."""
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from domainforge.errors import SourceError
 from domainforge.sources.config import SourceConfig
@@ -142,6 +144,44 @@ def test_rows_come_from_a_server_side_cursor(address: str, tmp_path: Path) -> No
     assert [d.text for d in documents_of(first)] == ["Row 1"] * 3
 
 
-def test_a_value_that_python_lacks_is_told(address: str, tmp_path: Path) -> None:
-    text = fail("SELECT 1 AS id, 'x' AS body, date '20000-01-01' AS day", tmp_path)
-    assert "date too large" in text
+def test_values_that_python_lacks_come_as_text(address: str, tmp_path: Path) -> None:
+    query = (
+        "SELECT 1 AS id, 'x' AS body, date '20000-01-01' AS late, timestamptz 'infinity' AS never,"
+        " (repeat('[', 3000) || repeat(']', 3000))::json AS deep, 'NaN'::float8 AS none,"
+        " '10.0.0.1'::inet AS host"
+    )
+    (document,) = documents_of(read_all(source(query, tmp_path), SourceReader(tmp_path)))
+    found = document.metadata
+    assert (found["late"], found["never"]) == ("20000-01-01", "infinity")
+    assert found["deep"].startswith("[[[")
+    assert (found["none"], found["host"]) == ("nan", "10.0.0.1")
+
+
+def test_a_connection_that_breaks_is_told(address: str, tmp_path: Path) -> None:
+    text = fail("SELECT pg_terminate_backend(pg_backend_pid())", tmp_path)
+    assert "the same command goes on from there" in text
+
+
+def test_a_langchain_store_is_read_as_the_docs_say(
+    server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sources.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    recipe = next(block for block in blocks if "langchain_pg_embedding" in block)
+    config = yaml.safe_load(recipe)["sources"][0]
+    server.execute("CREATE DATABASE vectors")
+    server.execute(
+        # As langchain-postgres 0.0.19 makes them, but for the vectors.
+        "CREATE TABLE langchain_pg_collection (uuid uuid PRIMARY KEY, name varchar)",
+        "CREATE TABLE langchain_pg_embedding"
+        " (id varchar PRIMARY KEY, collection_id uuid, document varchar, cmetadata jsonb)",
+        "INSERT INTO langchain_pg_collection VALUES (gen_random_uuid(), 'handbook')",
+        "INSERT INTO langchain_pg_embedding"
+        " SELECT 'a', uuid, 'Chunk.', '{\"source\": \"x\"}' FROM langchain_pg_collection",
+        database="vectors",
+    )
+    monkeypatch.setenv("VECTORS_DB", server.url("vectors"))
+    stored = SqlSource(SourceConfig(**config), tmp_path)
+    (document,) = documents_of(read_all(stored, SourceReader(tmp_path)))
+    assert document.uri == "sql/vectors/langchain_pg_embedding#a"
+    assert document.metadata["cmetadata"] == {"source": "x"}

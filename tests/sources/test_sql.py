@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from domainforge.errors import ConfigError, SourceError
 from domainforge.sources.config import SourceConfig
 from domainforge.sources.reading import Reading
 from domainforge.sources.sql.source import SqlSource
+from tests.support.private_process import private_folder, unprivileged_user
 from tests.support.source_reader import SourceReader, documents_of, faults_of, read_all
 
 PAGES = "SELECT id, title, body, updated_at FROM pages ORDER BY id"
@@ -273,6 +275,38 @@ def test_a_database_with_a_log_is_read_with_it(handbook: Path) -> None:
         base.execute("UPDATE pages SET body = 'From the log.' WHERE id = 1")
         base.commit()
         assert documents_of(read(handbook))[0].text == "From the log."
+
+
+def test_a_database_that_is_written_to_is_not_read(handbook: Path) -> None:
+    with closing(sqlite3.connect(handbook)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(SourceError, match="database is locked; another program"):
+            read(handbook, {"connect_timeout_seconds": 2})
+
+
+def test_a_database_with_a_log_is_read_where_nothing_can_be_written(handbook: Path) -> None:
+    user = unprivileged_user("nobody")
+    with private_folder(user) as folder:
+        path = folder / handbook.name
+        path.write_bytes(handbook.read_bytes())
+        with closing(sqlite3.connect(path)) as base:
+            base.execute("PRAGMA journal_mode = WAL")
+        folder.chmod(0o555)
+        if user is not None:
+            os.seteuid(pwd.getpwnam(user).pw_uid)
+        try:
+            documents = documents_of(read_all(source(path), SourceReader(folder)))
+        finally:
+            os.seteuid(os.getuid())
+            folder.chmod(0o755)
+    assert len(documents) == 4
+
+
+def test_the_text_before_cleaning_is_kept_where_asked(handbook: Path) -> None:
+    change(handbook, "UPDATE pages SET body = 'Soft­hyphen.' WHERE id = 1")
+    assert documents_of(read(handbook))[0].raw is None
+    document = documents_of(read(handbook, keep_raw=True))[0]
+    assert (document.text, document.raw) == ("Softhyphen.", "Soft­hyphen.")
 
 
 def test_sources_are_read_lazily_with_flat_memory(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ class DatasetSource:
             elif not clean_text(text).strip():
                 dropped.append(LeftOut(uri, "empty", f"row {number}: blank text"))
             else:
-                documents.append(self._document(row, field, clean_text(text), uri))
+                documents.append(self._document(row, field, text, uri))
         return Loaded(tuple(documents), tuple(dropped), tuple(faults))
 
     def _row_uri(self, row: Mapping[str, Any], number: int, names: TakenNames) -> str:
@@ -178,6 +178,7 @@ class DatasetSource:
         return uri
 
     def _document(self, row: Mapping[str, Any], field: str, text: str, uri: str) -> Document:
+        raw, text = text, clean_text(text)
         title_field = self._config.title_field
         title = row.get(title_field)
         if not isinstance(title, str) or not title.strip():
@@ -194,6 +195,7 @@ class DatasetSource:
             text,
             metadata=others,
             license=license_name if isinstance(license_name, str) else None,
+            raw=raw if self._config.keep_raw else None,
         )
 
 

@@ -11,6 +11,7 @@ from domainforge.errors import SourceError
 from domainforge.sources.sql.address import Address
 from domainforge.sources.sql.config import SqlConfig
 from domainforge.sources.sql.faults import explain
+from domainforge.sources.sql.postgres_values import keep_odd_values
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -51,7 +52,10 @@ def open_rows(address: Address, config: SqlConfig) -> Iterator[Rows]:
     try:
         with engine.connect() as connection:
             clock.start()
-            result = _run_query(connection, address, config)
+            try:
+                result = _run_query(connection, address, config)
+            except _UNREADABLE_VALUES as error:
+                raise _unreadable_value(error, address, 0) from None
             try:
                 columns = tuple(result.keys())
                 _check_columns(columns)
@@ -108,10 +112,11 @@ def _open_sqlite(address: Address, wait_seconds: int, clock: _Clock) -> sqlite3.
     log = address.file.with_name(f"{address.file.name}-wal")
     try:
         connection = _connect_sqlite(uri, wait_seconds)
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         # A database in WAL mode in a folder that we may not write to: readable as it is, as long
         # as no changes wait beside it.
-        if log.exists() and log.stat().st_size:
+        closed = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+        if not closed or (log.exists() and log.stat().st_size):
             raise
         connection = _connect_sqlite(f"{uri}&immutable=1", wait_seconds)
     connection.set_authorizer(_allow_reading)
@@ -148,6 +153,7 @@ def _text_or_bytes(data: bytes) -> str | bytes:
 
 def _run_query(connection: "Connection", address: Address, config: SqlConfig) -> Any:
     if address.kind == "postgresql":
+        keep_odd_values(connection.connection.dbapi_connection)
         limit = config.statement_timeout_seconds * 1000
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit}")
@@ -185,14 +191,18 @@ def _batches(
         except SQLAlchemyError as error:
             raise explain(error, address, config, engine, after_rows=count) from None
         except _UNREADABLE_VALUES as error:
-            raise SourceError(
-                f"sources: sql: a value after row {count} of the query can't be read: "
-                f"{address.scrub(str(error))[:200]}; cast its column to text in the query"
-            ) from None
+            raise _unreadable_value(error, address, count) from None
         if batch is None:
             return
         count += len(batch)
         yield batch
+
+
+def _unreadable_value(error: Exception, address: Address, count: int) -> SourceError:
+    return SourceError(
+        f"sources: sql: {address.label}: a value after row {count} of the query can't be read: "
+        f"{address.scrub(str(error))[:200]}; cast its column to text in the query"
+    )
 
 
 def _stop(connection: "Connection", result: Any, address: Address) -> None:

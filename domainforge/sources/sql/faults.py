@@ -33,6 +33,7 @@ _UNREACHABLE = re.compile(
 _NO_DATABASE = re.compile(r"database \"[^\"]*\" does not exist|Unknown database", re.IGNORECASE)
 _WRITES = re.compile(r"read-?only|not authorized|data-modifying", re.IGNORECASE)
 _TOO_SLOW = re.compile(r"statement timeout|interrupted|read operation timed out|Lost connection")
+_LOST = re.compile(r"closed the connection|terminating connection|gone away|connection is lost")
 _NOT_A_DATABASE = re.compile(r"file is not a database|malformed|encrypted", re.IGNORECASE)
 _WRITING_WORD = re.compile(
     r"\s*(insert|update|delete|merge|replace|create|alter|drop|truncate|grant|call|do|copy|set|"
@@ -97,6 +98,10 @@ def _advise(text: str, config: SqlConfig, address: Address, engine: "Engine") ->
             f"it took longer than statement_timeout_seconds: {config.statement_timeout_seconds}, "
             "or the connection broke; the same command goes on from there"
         )
+    if _LOST.search(text):
+        return "the connection broke; the same command goes on from there"
+    if "database is locked" in text:
+        return "another program is writing to it; try again when that is done"
     if _UNREACHABLE.search(text):
         return f"does the server run, and are host and port right in {address.written}?"
     if _WRITES.search(text) or _WRITING_WORD.match(config.query):
