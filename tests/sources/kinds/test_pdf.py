@@ -1,4 +1,5 @@
 import io
+import sys
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -134,6 +135,15 @@ def test_scanned_page_is_read_by_ocr(tmp_path: Path) -> None:
     (document,) = load_bytes(tmp_path, "x.pdf", buffer.getvalue(), ocr=True).documents
     assert "The ferry crosses every hour." in document.text
     assert document.metadata == {"pages": 2, "pages_by_ocr": [1]}
+
+
+def test_missing_extra_is_named_with_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
+    (fault,) = load_bytes(tmp_path, "scan.pdf", make_pdf([[]]), ocr=True).faults
+    assert fault.reason == "no_ocr"
+    assert "pip install 'domainforge[ocr]'" in fault.detail
 
 
 def test_encrypted_file_is_a_fault(tmp_path: Path) -> None:
