@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from domainforge.errors import DataError, StorageError
 from domainforge.records import canonical_json, content_hash, text_hash
-from domainforge.table_writer import SHARD_ROWS, TableWriter, read_batches
+from domainforge.table_writer import SHARD_ROWS, TableWriter, count_rows, read_batches
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -113,6 +113,11 @@ class Inputs:
         """Yield one table that a stage wrote, ordered by id, a bounded part at a time."""
         folder = self._folders[stage]
         yield from read_batches(folder / name if name else folder, columns)
+
+    def count(self, stage: str, name: str = "") -> int:
+        """Return how many rows that table has, without reading it."""
+        folder = self._folders[stage]
+        return count_rows(folder / name if name else folder)
 
     def manifest(self, stage: str) -> Manifest:
         """Return what the stage's folder says about itself."""

@@ -175,3 +175,8 @@ def read_batches(folder: Path, columns: Sequence[str] | None = None) -> Iterator
     for path in sorted(folder.glob("part-*.parquet")):
         with pq.ParquetFile(path) as file:
             yield from file.iter_batches(batch_size=512, columns=columns)
+
+
+def count_rows(folder: Path) -> int:
+    """Return how many rows a table on disk has."""
+    return sum(pq.read_metadata(path).num_rows for path in folder.glob("part-*.parquet"))

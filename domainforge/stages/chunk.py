@@ -1,17 +1,29 @@
 """Documents to chunks: passages of bounded tokens with their heading path and exact span."""
 
 import hashlib
-import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from domainforge.chunking import chunk_document
 from domainforge.context import Context
 from domainforge.errors import DataError
-from domainforge.records import Chunk, Document, chunk_table
+from domainforge.records import CHUNK_SCHEMA, Chunk, Document, stable_id
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
+from domainforge.table_writer import read_batches
+from domainforge.token_counts import TokenCounter
+
+_COLUMNS = ("id", "uri", "title", "text")
+_NAMED = 5
+_PROGRESS_EVENTS = 200
 
 
 class ChunkConfig(Settings):
@@ -34,53 +46,121 @@ class ChunkConfig(Settings):
 
 
 def run(config: ChunkConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
-    """Cut every document into chunks.
+    """Cut every document into chunks; those of unchanged documents are taken over.
 
     Raises:
         DataError: No document has any text.
     """
-    tokenizer = context.tokenizer()
-    rows = inputs.table("ingest").to_pylist()
-    chunks: list[Chunk] = []
-    blank: list[str] = []
+    before = _EarlierChunks(out.previous if out.same_recipe else None)
+    counter = TokenCounter(context.tokenizer())
+    writer = out.stream(CHUNK_SCHEMA)
+    total = inputs.count("ingest")
+    tally = _Tally()
+    for batch in inputs.batches("ingest", columns=_COLUMNS):
+        for row in batch.to_pylist():
+            tally.documents += 1
+            if not before.keep(row["id"], row["title"]):
+                document = Document(row["uri"], row["title"], row["text"])
+                chunks = chunk_document(document, counter, config.max_tokens, config.min_tokens)
+                tally.note(row["uri"], chunks)
+                for chunk in chunks:
+                    writer.add({**asdict(chunk), "id": chunk.id}, len(chunk.text))
+            if tally.documents % max(1, total // _PROGRESS_EVENTS) == 0 or tally.documents == total:
+                context.progress(tally.documents, total, chunks=writer.rows)
+    for table in before.kept():
+        tally.chunks += table.num_rows
+        tally.tokens += int(pc.sum(table["tokens"]).as_py() or 0)
+        writer.add_table(table)
+    if not tally.chunks:
+        raise DataError(f"none of the {total} documents has text under its title; check ingest")
+    out.finish(writer)
+    return _result(tally, before.count)
 
-    def encode(text: str) -> list[int]:
-        ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
 
-    for done, row in enumerate(rows, 1):
-        made = chunk_document(_document(row), encode, config.max_tokens, config.min_tokens)
-        if not made:
-            blank.append(row["uri"])
-        chunks += made
-        context.progress(done, len(rows), chunks=len(chunks))
-    if not chunks:
-        raise DataError(f"none of the {len(rows)} documents has text under its title; check ingest")
-    out.write(chunk_table(chunks))
+@dataclass
+class _Tally:
+    documents: int = 0
+    chunks: int = 0
+    tokens: int = 0
+    blank: int = 0
+    first_blank: list[str] = field(default_factory=list)
+
+    def note(self, uri: str, chunks: Sequence[Chunk]) -> None:
+        self.chunks += len(chunks)
+        self.tokens += sum(chunk.tokens for chunk in chunks)
+        if not chunks:
+            self.blank += 1
+            self.first_blank += [uri] if len(self.first_blank) < _NAMED else []
+
+
+class _EarlierChunks:
+    """Chunks that the stage made before by the same recipe, and which of them still hold.
+
+    They are the same for the same id (of uri and text) and title. Eight bytes a document are held.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        found = [np.unique(_keys(batch)) for batch in self._batches(["document_id", "title"])]
+        self._keys = np.unique(np.concatenate([*found, np.zeros(0, np.uint64)]))
+        self._kept = np.zeros(len(self._keys), dtype=bool)
+
+    @property
+    def count(self) -> int:
+        """How many documents' chunks are kept."""
+        return int(self._kept.sum())
+
+    def keep(self, document_id: str, title: str) -> bool:
+        """Keep the chunks of a document, if there are any."""
+        key = _key(document_id, title)
+        place = int(np.searchsorted(self._keys, key))
+        known = place < len(self._keys) and self._keys[place] == key
+        if known:
+            self._kept[place] = True
+        return bool(known)
+
+    def kept(self) -> Iterator[pa.Table]:
+        """Yield what is kept."""
+        for batch in self._batches(None) if self._kept.any() else ():
+            # Every key is there: they were gathered from the same rows.
+            mask = self._kept[np.searchsorted(self._keys, _keys(batch))]
+            yield pa.Table.from_batches([batch]).filter(pa.array(mask))
+
+    def _batches(self, columns: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
+        return read_batches(self._folder, columns) if self._folder else iter(())
+
+
+def _keys(chunks: pa.RecordBatch) -> npt.NDArray[np.uint64]:
+    pairs = zip(chunks["document_id"].to_pylist(), chunks["title"].to_pylist(), strict=True)
+    return np.array([_key(*pair) for pair in pairs], dtype=np.uint64)
+
+
+def _key(document_id: str, title: str) -> np.uint64:
+    return np.uint64(int(stable_id(document_id, title), 16))
+
+
+def _result(tally: _Tally, reused: int) -> StageResult:
     account = Account(
         unit="documents",
-        total=len(rows),
-        done=len(rows) - len(blank),
-        dropped={"only_a_title": len(blank)} if blank else {},
+        total=tally.documents,
+        done=tally.documents - tally.blank,
+        dropped={"only_a_title": tally.blank} if tally.blank else {},
     )
-    tokens = sum(chunk.tokens for chunk in chunks)
     figures = {
-        "chunks": len(chunks),
-        "tokens": tokens,
-        "mean_tokens": round(tokens / len(chunks), 1),
+        "chunks": tally.chunks,
+        "tokens": tally.tokens,
+        "mean_tokens": round(tally.tokens / tally.chunks, 1),
+        "documents_unchanged": reused,
     }
-    notes = (f"only a title and no text: {', '.join(blank)}",) if blank else ()
+    more = f" and {tally.blank - _NAMED} more" if tally.blank > _NAMED else ""
+    named = ", ".join(tally.first_blank) + more
+    notes = (f"only a title and no text: {named}",) if tally.blank else ()
     return StageResult(account, notes, figures)
 
 
 def identify(config: ChunkConfig, context: Context) -> dict[str, Any]:
     """Return the tokenizer's hash: another student cuts at other places."""
     return {"tokenizer": hashlib.sha256(context.tokenizer().to_str().encode()).hexdigest()}
-
-
-def _document(row: dict[str, Any]) -> Document:
-    metadata = json.loads(row["metadata"])
-    return Document(row["uri"], row["title"], row["text"], row["media_type"], metadata)
 
 
 STAGE = Stage(
@@ -90,4 +170,5 @@ STAGE = Stage(
     writes="chunks",
     reads=("ingest",),
     identity=identify,
+    version=2,
 )

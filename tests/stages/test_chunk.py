@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from domainforge.context import Context
 from domainforge.errors import DataError
-from domainforge.records import Document, document_table
+from domainforge.records import CHUNK_SCHEMA, Document, document_table, ordered_table
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import StageResult
 from domainforge.stages import chunk as stage
@@ -87,6 +88,51 @@ def test_document_ids_are_those_of_ingest(tmp_path: Path) -> None:
         [Document("a.md", "Fares", PAGES["a.md"]), Document("b.md", "Hours", PAGES["b.md"])]
     )
     assert {row["document_id"] for row in rows} == set(written.column("id").to_pylist())
+
+
+def run_again(
+    context: Context, now: Iterable[Document], *, same_recipe: bool
+) -> tuple[StageResult, list[dict[str, Any]]]:
+    """Chunk after an earlier output whose rows can be told by their counts of tokens."""
+    _, rows = chunk(context, PAGES, max_tokens=40)
+    for row in rows:
+        row["tokens"] += 1000
+    earlier = Output(context.project / "earlier")
+    earlier.write(ordered_table(rows, CHUNK_SCHEMA))
+    documents = Output(context.project / "documents")
+    documents.write(document_table(now))
+    out = Output(context.project / "chunks", earlier.folder, same_recipe=same_recipe)
+    inputs = Inputs({"ingest": documents.folder})
+    result = stage.run(stage.ChunkConfig(max_tokens=40), inputs, out, context)
+    return result, out.read().to_pylist()
+
+
+def test_chunks_of_unchanged_documents_are_taken_over(tmp_path: Path) -> None:
+    context = context_of(tmp_path)
+    titles = {uri: text.split("\n")[0].lstrip("# ") for uri, text in PAGES.items()}
+    documents = {
+        "same": Document("a.md", titles["a.md"], PAGES["a.md"]),
+        "edited": Document("b.md", titles["b.md"], PAGES["b.md"] + " Or later."),
+    }
+    result, rows = run_again(context, documents.values(), same_recipe=True)
+    old = {row["uri"] for row in rows if row["tokens"] > 1000}
+    assert (old, result.figures["documents_unchanged"]) == ({"a.md"}, 1)
+    assert {row["uri"] for row in rows} == {"a.md", "b.md"}
+    assert "Or later." in "".join(row["text"] for row in rows)
+    assert result.figures["chunks"] == len(rows)
+    assert result.figures["tokens"] == sum(row["tokens"] for row in rows)
+    assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
+
+
+def test_another_title_or_recipe_takes_nothing_over(tmp_path: Path) -> None:
+    context = context_of(tmp_path)
+    retitled = [Document("a.md", "Another", PAGES["a.md"])]
+    _, rows = run_again(context, retitled, same_recipe=True)
+    assert {row["title"] for row in rows} == {"Another"}
+    assert all(row["tokens"] < 1000 for row in rows)
+    same = [Document("a.md", "Fares", PAGES["a.md"])]
+    _, rows = run_again(context, same, same_recipe=False)
+    assert all(row["tokens"] < 1000 for row in rows)
 
 
 def test_small_leftovers_join_only_when_asked(tmp_path: Path) -> None:
