@@ -15,6 +15,8 @@ from domainforge.sources.kinds.pdf_tables import table_at
 _EDGE_ROWS = 2
 _MIN_PAGES_TO_COMPARE = 3
 _MIN_FULL_CHARS = 30
+_MAX_PARAGRAPH_CHARS = 20_000
+_MAX_WORD_CHARS = 60
 _MAX_HEADING_CHARS = 120
 _MAX_HEADINGS_SHARE = 0.3
 _HEADING_SIZE = 1.15
@@ -22,7 +24,7 @@ _ITEM = re.compile(rf"(?:[-\u2014{BULLETS}]|\(?\w{{1,3}}[.)])\s")
 _BULLET = re.compile(rf"[{BULLETS}]\s+")
 _LETTER_SPACED = re.compile(r"(?<!\S)(?:[^\W\d_] ){3,}[^\W\d_](?!\S)")
 _LEADERS = re.compile(r"\s*(?:\.\s?){4,}\s*")
-_HYPHENATED = re.compile(r"(\w+)-\Z")
+_HYPHENATED = re.compile(r"\w-\Z")
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,9 @@ def _append(lines: list[_Line], line: _Line, words: set[str]) -> None:
     if last is None or last.kind != "text" or line.kind != "text" or not last.text:
         lines.append(line)
         return
-    hyphen = bool(_HYPHENATED.search(last.text)) and line.text[:1].isalpha()
+    if len(last.text) > _MAX_PARAGRAPH_CHARS:
+        last.full = False  # Joining on would copy it for every line.
+    hyphen = bool(_HYPHENATED.search(last.text[-2:])) and line.text[:1].isalpha()
     cut = hyphen and (last.full or line.text[:1].islower())
     if cut or (last.full and not item):
         last.text = _join(last.text, line.text, cut, words)
@@ -169,7 +173,7 @@ def _spaced(lines: Sequence[_Line]) -> Iterator[str]:
 def _join(text: str, following: str, cut: bool, words: set[str]) -> str:
     if not cut:
         return f"{text} {following.lstrip()}"
-    left = re.search(r"\w+(?=-\Z)", text)
+    left = re.search(r"\w+(?=-\Z)", text[-_MAX_WORD_CHARS:])
     right = re.match(r"\w+", following)
     pair = (left[0] if left else "", right[0] if right else "")
     known = f"{pair[0]}-{pair[1]}".lower() in words and "".join(pair).lower() not in words

@@ -12,6 +12,7 @@ _WORD_GAP = 0.12
 _MIN_COLUMN_CHARS = 18
 _MIN_COLUMN_ROWS = 3
 _MAX_DEPTH = 3
+_MAX_CUTS = 60
 # What begins an item of a list, with its text some way off.
 BULLETS = "*\u2022\u25aa\u25e6\u2023\u2013\u25cf\u25cb\u25a0"
 _MARKER = re.compile(rf"[-{BULLETS}]|[(.]?\w{{1,3}}[.)]|\.\d{{1,2}}")
@@ -155,7 +156,7 @@ def _gutter(pieces: Sequence[Piece], rules: Rules) -> float | None:
     size = median(p.size for p in long)
     cuts = sorted({p.left for p in long if left + 0.2 * width < p.left < right - 0.1 * width})
     best: tuple[int, float] | None = None
-    for cut in cuts[:400]:
+    for cut in cuts[:: len(cuts) // _MAX_CUTS + 1]:
         crossing = sum(1 for p in long if p.left < cut - 1 and p.right > cut - 0.6 * size)
         after = sum(1 for p in long if abs(p.left - cut) < 2 * size)
         before = sum(1 for p in long if p.right <= cut - 0.6 * size)

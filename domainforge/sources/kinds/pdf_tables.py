@@ -1,5 +1,6 @@
 """Tables of a PDF page, ruled or not, told by phrases that stand below each other."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +12,8 @@ _MAX_GAP = 2.6
 _MAX_COLUMNS = 40
 _HEADING_SIZE = 1.1
 _MAX_CELL_CHARS = 400
+# Rows looked at for one table: a page of more is absurd, and would take quadratic time.
+_MAX_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def _run_end(rows: Sequence[Row], start: int) -> int:
     """Find where rows of several phrases stop; a lone phrase between two of them may be a cell."""
     end = start
     lone = 0
-    for index in range(start, len(rows)):
+    for index in range(start, min(len(rows), start + _MAX_ROWS)):
         row = rows[index]
         if index > start and row.top - rows[index - 1].bottom > _MAX_GAP * row.size:
             break
@@ -130,8 +133,9 @@ def _table(
     if sum(sum(map(bool, cells)) >= 2 for cells in lines) < 2:
         return None
     grid: list[list[str]] = []
-    for index, cells in enumerate(lines):
-        if index and _continues(run, lines, index, columns, rules):
+    wrapped = _wrapped(run, lines, _rules_across(columns, rules))
+    for cells, goes_on in zip(lines, wrapped, strict=True):
+        if goes_on:
             grid[-1] = [f"{old} {new}".strip() for old, new in zip(grid[-1], cells, strict=True)]
         else:
             grid.append(cells)
@@ -149,43 +153,40 @@ def _cells(row: Row, columns: Sequence[tuple[float, float]]) -> list[str]:
     return cells
 
 
-def _continues(
-    run: Sequence[Row],
-    lines: Sequence[Sequence[str]],
-    index: int,
-    columns: Sequence[tuple[float, float]],
-    rules: Rules,
-) -> bool:
-    """Tell whether a row only goes on with wrapped cells of the row above."""
-    row, above = run[index], run[index - 1]
-    if rules.horizontal and _ruled(run, columns, rules):
-        return not _rule_between(above, row, columns, rules)
-    if lines[index][0]:
-        return False
-    pitches = [
-        run[i].top - run[i - 1].top for i in range(1, len(run)) if lines[i][0] and lines[i - 1][0]
-    ] or [run[i].top - run[i - 1].top for i in range(1, len(run)) if lines[i][0]]
-    return bool(pitches) and row.top - above.top < 0.8 * median(pitches)
+def _wrapped(
+    run: Sequence[Row], lines: Sequence[Sequence[str]], rules: Sequence[float]
+) -> list[bool]:
+    """Tell of each row whether it only goes on with wrapped cells of the row above."""
+    ruled = [_is_between(above, row, rules) for above, row in pairwise(run)]
+    gaps = [row.top - above.bottom for above, row in pairwise(run)]
+    across = [gap for gap, rule in zip(gaps, ruled, strict=True) if rule]
+    inside = [gap for gap, rule in zip(gaps, ruled, strict=True) if not rule]
+    # Rules part the rows: then rows without one between them stand nearer together.
+    if len(across) >= 2 and (not inside or max(inside) < max(0.8 * min(across), min(across) - 1)):
+        return [False, *(not rule for rule in ruled)]
+    pitches = [row.top - above.top for above, row in pairwise(run)]
+    first = [bool(cells[0]) for cells in lines]
+    whole = [
+        pitch for pitch, (one, two) in zip(pitches, pairwise(first), strict=True) if one and two
+    ]
+    usual = whole or [pitch for pitch, begins in zip(pitches, first[1:], strict=True) if begins]
+    limit = 0.8 * median(usual) if usual else 0.0
+    return [
+        False,
+        *(not begins and pitch < limit for pitch, begins in zip(pitches, first[1:], strict=True)),
+    ]
 
 
-def _ruled(run: Sequence[Row], columns: Sequence[tuple[float, float]], rules: Rules) -> bool:
-    """Tell whether rules part the rows: then rows without one between stand nearer together."""
-    inside: list[float] = []
-    across: list[float] = []
-    for above, row in pairwise(run):
-        gaps = across if _rule_between(above, row, columns, rules) else inside
-        gaps.append(row.top - above.bottom)
-    if len(across) < 2:
-        return False
-    return not inside or max(inside) < 0.8 * min(across) or max(inside) < min(across) - 1
-
-
-def _rule_between(
-    above: Row, row: Row, columns: Sequence[tuple[float, float]], rules: Rules
-) -> bool:
+def _rules_across(columns: Sequence[tuple[float, float]], rules: Rules) -> list[float]:
+    """Return the heights of rules that go through most of a table, from the top."""
     left, right = columns[0][0], columns[-1][1]
-    top, bottom = (above.top + above.bottom) / 2, (row.top + row.bottom) / 2
-    return any(
-        top < y < bottom and min(end, right) - max(start, left) > 0.5 * (right - left)
+    return sorted(
+        y
         for y, start, end in rules.horizontal
+        if min(end, right) - max(start, left) > 0.5 * (right - left)
     )
+
+
+def _is_between(above: Row, row: Row, rules: Sequence[float]) -> bool:
+    top, bottom = (above.top + above.bottom) / 2, (row.top + row.bottom) / 2
+    return bisect_right(rules, top) < bisect_left(rules, bottom)

@@ -59,7 +59,7 @@ def _article(soup: "BeautifulSoup", markup: str, base: str | None) -> str:
     whole = _letters(root.get_text())
     if len(core) < _MIN_SHARE * len(whole) or len(core) < min(_MIN_CHARS, len(whole)):
         return html_to_markdown(root, base)
-    _prune(root, core)
+    _prune(root, core, {})
     text = html_to_markdown(root, base)
     if len(_letters(text)) >= _MIN_FOUND_SHARE * len(core):
         return text
@@ -84,12 +84,18 @@ def _extract(markup: str) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _prune(root: "Tag", core: str) -> None:
-    """Take out every block whose telling texts are mostly not in the article."""
+def _prune(root: "Tag", core: str, known: dict[str, tuple[int, int]]) -> None:
+    """Take out every block whose telling texts are mostly not in the article.
+
+    Args:
+        root: Where to look, from the outside in.
+        core: The letters of the article.
+        known: What was found of each text, since every level of nesting asks again.
+    """
     for block in root.find_all(_BLOCKS, recursive=False):
         if block.name in ("h1", "h2", "h3", "h4", "h5", "h6"):
             continue
-        found, telling = _found_chars(block, core)
+        found, telling = _found_chars(block, core, known)
         if block.name == "pre" or (block.name in _WHOLE and telling and found > 0.9 * telling):
             continue
         if found < _MIN_FOUND_SHARE * telling and (found == 0 or block.name in _WHOLE):
@@ -98,19 +104,20 @@ def _prune(root: "Tag", core: str) -> None:
             if _letters(block.get_text()) not in core:
                 block.decompose()
         elif block.name not in _WHOLE:
-            _prune(block, core)
+            _prune(block, core, known)
 
 
-def _found_chars(block: "Tag", core: str) -> tuple[int, int]:
+def _found_chars(block: "Tag", core: str, known: dict[str, tuple[int, int]]) -> tuple[int, int]:
     """Count characters of telling texts in a block: found in the article, and all."""
     found = telling = 0
     for string in block.stripped_strings:
-        letters = _letters(string)
-        if len(letters) < _MIN_TELLING:
-            continue
-        telling += len(letters)
-        if letters in core:
-            found += len(letters)
+        counts = known.get(string)
+        if counts is None:
+            letters = _letters(string)
+            size = len(letters) if len(letters) >= _MIN_TELLING else 0
+            counts = known[string] = (size if size and letters in core else 0, size)
+        found += counts[0]
+        telling += counts[1]
     return found, telling
 
 

@@ -1,5 +1,6 @@
 import io
 import sys
+import time
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -347,3 +348,14 @@ def test_endless_text_on_one_page_is_cut(tmp_path: Path) -> None:
     drawn = b"BT /F 1 Tf 1 790 Td " + b"(a) Tj 20 0 Td (b) Tj -20 -1 Td " * 60_000 + b"ET"
     (document,) = load_bytes(tmp_path, "x.pdf", one_page(drawn)).documents
     assert len(document.text) < 1_000_000
+
+
+def test_absurd_pages_take_linear_time(tmp_path: Path) -> None:
+    """Rows that are nearly tables, and a paragraph without end."""
+    shifted = b"".join(b"1 0 0 1 %d %d Tm (abc) Tj 1 0 0 1 %d %d Tm (def) Tj " % (
+        n * 7 % 300, 5000 - n, 320 + n * 11 % 250, 5000 - n) for n in range(9000))  # fmt: skip
+    lines = b"0 -1.2 Td (and the keeper counts all the ships that come by in the) Tj " * 20_000
+    started = time.process_time()
+    text_of(tmp_path, one_page(b"BT /F 1 Tf " + shifted + b"ET"))
+    text_of(tmp_path, one_page(b"BT /F 1 Tf " + lines + b"ET"))
+    assert time.process_time() - started < 20
