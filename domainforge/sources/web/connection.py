@@ -3,7 +3,8 @@
 import socket
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -66,6 +67,39 @@ class Watch:
             for sock in self._sockets:
                 sock.close()
             self._sockets.clear()
+
+
+class Switch:
+    """Cuts all connections of one source at once, also those that are only about to open."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._watches: set[Watch] = set()
+        self._off = False
+        self._lock = threading.Lock()
+
+    def cut(self) -> None:
+        """End every request that is under way, and every later one."""
+        with self._lock:
+            self._off = True
+            watches = list(self._watches)
+        for watch in watches:
+            watch.shut()
+
+    @contextmanager
+    def watching(self, seconds: float | None) -> Iterator[Watch]:
+        """Give a request its deadline."""
+        with Watch(seconds) as watch:
+            with self._lock:
+                self._watches.add(watch)
+                off = self._off
+            if off:
+                watch.shut()
+            try:
+                yield watch
+            finally:
+                with self._lock:
+                    self._watches.discard(watch)
 
 
 class Line:

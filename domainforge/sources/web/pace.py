@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
@@ -15,6 +15,7 @@ from urllib3 import HTTPHeaderDict
 
 from domainforge.sources.loaded import UnreadableError
 from domainforge.sources.web.addresses import check_url
+from domainforge.sources.web.connection import Switch
 from domainforge.sources.web.fetch import MAX_REDIRECTS, Reply, fetch, fetch_once, status_error
 from domainforge.sources.web.request import Access, FetchError
 from domainforge.sources.web.robots import MAX_ROBOTS_BYTES, Rules, read_rules
@@ -70,7 +71,7 @@ class Pace:
 
     def __init__(self, access: Access, seconds_per_request: float, hosts_at_once: int) -> None:
         """Send nothing yet."""
-        self._access = access
+        self._access = replace(access, switch=Switch())
         self._delay = seconds_per_request
         self._at_once = hosts_at_once
         self._hosts: dict[str, _Host] = {}
@@ -89,7 +90,7 @@ class Pace:
     ) -> None:
         """Cut what is under way."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._access.cut()
+        self._access.switch.cut()
         self._pool.shutdown(wait=True)
 
     def ask_all(self, asks: Iterable[Ask]) -> Generator[Outcome, None, None]:

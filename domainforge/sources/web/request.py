@@ -2,7 +2,6 @@
 
 import http.client
 import ssl
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from urllib3.exceptions import DecodeError, HTTPError
 from domainforge import __version__
 from domainforge.sources.loaded import UnreadableError
 from domainforge.sources.web.addresses import Resolve, check_url, find_addresses, resolve_host
-from domainforge.sources.web.connection import Line, Watch, open_connection
+from domainforge.sources.web.connection import Line, Switch, open_connection
 
 USER_AGENT = f"DomainForge/{__version__} (+https://github.com/domainforge/domainforge)"
 # What a connection raises while it is used, besides errors of our own.
@@ -40,36 +39,19 @@ class Access:
     Attributes:
         allow_hosts: `host` or `host:port` that may have a private address or another port.
         timeout_seconds: For one whole request, from the connection to the last byte.
+        wait_seconds: Before a broken stream is taken up again; four times longer with each try.
         resolve: From a host name to its addresses.
         tls: Whom to trust instead of the system's authorities.
+        switch: Cuts its requests.
     """
 
     allow_hosts: frozenset[str] = frozenset()
     user_agent: str = USER_AGENT
     timeout_seconds: float = 30.0
+    wait_seconds: float = 1.0
     resolve: Resolve = resolve_host
     tls: ssl.SSLContext | None = None
-    _watches: set[Watch] = field(default_factory=set, compare=False, repr=False)
-    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
-
-    def cut(self) -> None:
-        """End every request that is under way, at once."""
-        with self._lock:
-            watches = list(self._watches)
-        for watch in watches:
-            watch.shut()
-
-    @contextmanager
-    def watching(self, seconds: float | None) -> Iterator[Watch]:
-        """Give a request its deadline."""
-        with Watch(seconds) as watch:
-            with self._lock:
-                self._watches.add(watch)
-            try:
-                yield watch
-            finally:
-                with self._lock:
-                    self._watches.discard(watch)
+    switch: Switch = field(default_factory=Switch, compare=False)
 
 
 @contextmanager
@@ -89,7 +71,7 @@ def asking(
         UnreadableError: The URL or its address may not be asked.
     """
     target = check_url(url, access.allow_hosts)
-    with access.watching(limit_seconds) as watch:
+    with access.switch.watching(limit_seconds) as watch:
         addresses = find_addresses(target, access.resolve)
         connection = open_connection(
             Line(target, addresses, access.timeout_seconds, watch), access.tls

@@ -50,8 +50,8 @@ class WebSource:
             frozenset(self._web.allow_hosts),
             self._web.user_agent or USER_AGENT,
             self._web.timeout_seconds,
-            resolve,
-            tls,
+            resolve=resolve,
+            tls=tls,
         )
         starts = self._web.crawl.start if self._web.crawl else ()
         for url in (*self._web.urls, *self._web.sitemap, *self._web.feed, *starts):

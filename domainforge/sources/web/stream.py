@@ -19,7 +19,7 @@ from domainforge.sources.web.request import (
 )
 
 _MAX_REDIRECTS = 10
-_MAX_TRIES = 3
+_MAX_TRIES = 5
 # A server that sends less than this is dripping: a file of a gigabyte would take two weeks.
 _MIN_BYTES_PER_SECOND = 1_000
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)")
@@ -104,7 +104,7 @@ class RemoteFile(io.RawIOBase):
     def _wait(self, tries: int, error: FetchError) -> int:
         if not error.temporary or tries + 1 >= _MAX_TRIES:
             raise error
-        time.sleep(min(0.2 * 4**tries, 30.0))
+        time.sleep(min(self._access.wait_seconds * 4**tries, 60.0))
         return tries + 1
 
     def _check_pace(self) -> None:

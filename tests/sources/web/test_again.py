@@ -169,6 +169,36 @@ def lines_of(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
+@pytest.mark.parametrize("committed", [0, 1, 3, 6, 8])
+def test_interrupted_crawl_is_the_same_as_a_whole_one(tmp_path: Path, committed: int) -> None:
+    with Website(
+        {
+            "/": page("Home", "/a", "/old", "/gone", "/copy"),
+            "/a": page("A", "/b", head="<link rel=canonical href=/a>"),
+            "/old": redirect("/new"),
+            "/new": page("New", "/c", "/d"),
+            "/copy": page("A", "/a", head="<link rel=canonical href=/a>"),
+            **{f"/{x}": page(x, "/a") for x in "bcd"},
+        }
+    ) as site:
+        web = source(site, crawl={"start": site.url(), "pages": 6})
+        whole = [(r.uri, r.kind) for r in read_all(web, SourceReader(tmp_path / "whole"))]
+        assert len(whole) == 8
+        site.visits.clear()
+        readings = web.read(SourceReader(tmp_path / "cut"))
+        before = [(r.uri, r.kind) for r in islice(readings, committed)]
+        readings.close()  # type: ignore[attr-defined]
+        asked = set(site.paths())
+        site.visits.clear()
+        resumed = SourceReader(tmp_path / "cut", finished={uri for uri, _ in before})
+        after = [(r.uri, r.kind) for r in read_all(web, resumed)]
+        assert before + after == whole
+        done = {uri.removeprefix(site.url("")) for uri, _ in before}
+        assert done <= asked
+        assert not done & set(site.paths())
+
+
+@pytest.mark.slow
 def test_killed_crawl_goes_on_and_asks_nothing_twice_that_is_committed(tmp_path: Path) -> None:
     site_map: dict[str, Any] = {"/": page("Home", *(f"/{n}" for n in range(15)))}
     for n in range(15):

@@ -89,8 +89,10 @@ def test_odd_answers(answer: bytes) -> None:
 
 @pytest.mark.parametrize("answer", [ODD[0], ODD[3], ODD[23], ODD[26]])
 def test_odd_answers_to_a_stream(answer: bytes) -> None:
-    with server(answer) as host, pytest.raises(UnreadableError):
-        open_stream(f"http://{host}/", Access(frozenset({host}), timeout_seconds=2), offset=5)
+    with server(answer) as host:
+        access = Access(frozenset({host}), timeout_seconds=2, wait_seconds=0.001)
+        with pytest.raises(UnreadableError):
+            open_stream(f"http://{host}/", access, offset=5)
 
 
 HEADER = st.sampled_from(

@@ -78,7 +78,7 @@ def test_hosts_at_once_is_a_limit() -> None:
 
 
 def test_retry_after_is_kept() -> None:
-    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=1), usegmt=True)
     with Website(
         {
             "/a": [Answer(status=429, headers={"Retry-After": "1"}), page("a")],

@@ -10,7 +10,7 @@ DATA = bytes(range(256)) * 4000
 
 
 def access(site: Website) -> Access:
-    return Access(frozenset({site.host}), timeout_seconds=5.0)
+    return Access(frozenset({site.host}), timeout_seconds=5.0, wait_seconds=0.001)
 
 
 def ranged(**options: object) -> Answer:
@@ -74,7 +74,7 @@ def test_gives_up_after_a_few_tries() -> None:
             open_stream(site.url("/gone"), access(site))
         with pytest.raises(FetchError, match="http_503"):
             open_stream(site.url("/sick"), access(site))
-        assert (len(site.asked("/gone")), len(site.asked("/sick"))) == (1, 3)
+        assert (len(site.asked("/gone")), len(site.asked("/sick"))) == (1, 5)
 
 
 def test_stream_reaches_no_other_hosts() -> None:
@@ -97,6 +97,6 @@ def test_part_without_a_length_that_breaks_off_is_noticed() -> None:
 
 def test_dripping_server_is_given_up() -> None:
     with Website({"/": Answer(b"x" * 3000, deed="drip")}) as site:
-        slow = Access(frozenset({site.host}), timeout_seconds=0.2)
+        slow = Access(frozenset({site.host}), timeout_seconds=0.2, wait_seconds=0.001)
         with open_stream(site.url(), slow) as file, pytest.raises(FetchError, match="too_slow"):
             file.read()
