@@ -155,13 +155,13 @@ def _rules(page: "ParsedPage") -> Rules:
     graphics = page.vector_graphics
     if graphics is None:
         return Rules()
-    horizontal, vertical = [], []
-    for line in graphics.lines[:_MAX_RULES]:
-        if abs(line.y1 - line.y2) < 1 < abs(line.x1 - line.x2):
-            horizontal.append((line.y1, min(line.x1, line.x2), max(line.x1, line.x2)))
-        elif abs(line.x1 - line.x2) < 1:
-            vertical.append((line.x1, min(line.y1, line.y2), max(line.y1, line.y2)))
-    return Rules(tuple(horizontal), tuple(vertical))
+    return Rules(
+        tuple(
+            (line.y1, min(line.x1, line.x2), max(line.x1, line.x2))
+            for line in graphics.lines[:_MAX_RULES]
+            if abs(line.y1 - line.y2) < 1 < abs(line.x1 - line.x2)
+        )
+    )
 
 
 def _take_extras(

@@ -33,10 +33,9 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The straight lines of a page: (position, from, to)."""
+    """The level lines drawn on a page: (height, from, to)."""
 
     horizontal: tuple[tuple[float, float, float], ...] = ()
-    vertical: tuple[tuple[float, float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
