@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from types import TracebackType
 from typing import Self
 
@@ -168,6 +169,7 @@ def open_connection(line: Line, tls: ssl.SSLContext | None) -> HTTPConnection:
     return connection
 
 
+@cache
 def _trust() -> ssl.SSLContext:
     """Trust what the system trusts, and the public authorities where the system has none."""
     import certifi

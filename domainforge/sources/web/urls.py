@@ -93,16 +93,18 @@ def is_trap(url: str) -> bool:
 
 
 def url_shape(url: str) -> str | None:
-    """Return what pages of one machine-made family share; None for a page with a name.
+    """Return what pages of one machine-made family share; None for a page with a name or number.
 
-    Calendars, sorted tables and searches differ in numbers of the path and in the query alone.
+    Calendars, sorted tables and searches differ in several numbers or in the query alone. One
+    number (`/threads/123`, `?t=123`) is how forums name their pages.
     """
     parts = urlsplit(url)
-    path = re.sub(r"\d+", "0", parts.path)
-    names = sorted({part.partition("=")[0] for part in parts.query.split("&") if part})
-    if path == parts.path and not names:
+    queries = [part.partition("=") for part in parts.query.split("&") if part]
+    numbers = len(re.findall(r"\d+", parts.path)) + len(queries)
+    if numbers <= 1 and all(value.isdecimal() for _, _, value in queries):
         return None
-    return f"{parts.netloc}{path}?{','.join(names)}"
+    path = re.sub(r"\d+", "0", parts.path)
+    return f"{parts.netloc}{path}?{','.join(sorted(name for name, _, _ in queries))}"
 
 
 def host_of(url: str) -> str:

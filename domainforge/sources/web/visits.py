@@ -58,7 +58,10 @@ class Visits:
     def __init__(self, folder: Path) -> None:
         """Open the file, or begin it."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._base = sqlite3.connect(folder / "visits.sqlite", isolation_level=None)
+        # A reader may pull the files from a thread of its own, though never from two at once.
+        self._base = sqlite3.connect(
+            folder / "visits.sqlite", isolation_level=None, check_same_thread=False
+        )
         self._base.execute("PRAGMA journal_mode=WAL")
         self._base.execute("PRAGMA synchronous=NORMAL")
         self._base.execute(_SCHEMA)

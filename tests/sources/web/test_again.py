@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -270,6 +271,19 @@ def test_readings_keep_their_order_when_files_are_parsed_ahead(tmp_path: Path) -
     assert numbers == sorted(numbers)
     assert set(numbers) == set(range(100))
     assert not list(tmp_path.glob("*"))
+
+
+def test_files_may_be_pulled_from_another_thread(tmp_path: Path) -> None:
+    @dataclass
+    class Threaded(SourceReader):
+        def parse(self, work: Iterable[FileWork]) -> Iterator[Reading]:
+            with ThreadPoolExecutor(1) as pool:
+                files = pool.submit(list, work).result()
+            yield from super().parse(files)
+
+    with Website({"/": page("Home", "/a"), "/a": page("A")}) as site:
+        readings = read_all(source(site, crawl=site.url()), Threaded(tmp_path))
+        assert len(documents_of(readings)) == 2
 
 
 def test_text_of_pages_stays_out_of_the_folder(tmp_path: Path) -> None:

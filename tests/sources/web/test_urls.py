@@ -91,13 +91,16 @@ def test_traps() -> None:
     assert is_trap("http://a.example/?" + "&".join(f"p{n}=1" for n in range(9)))
     assert not is_trap("http://a.example/2024/01/01/01-a-day?page=2")
     assert url_shape("http://a.example/2024/05?x=1") == url_shape("http://a.example/1/2?x=9")
-    assert url_shape("http://a.example/about") is None
+    for named in ("about", "threads/123", "view?t=123", "p/x7"):
+        assert url_shape(f"http://a.example/{named}") is None
+    for machine in ("view?t=asc", "view?t=1&start=20", "calendar/2024/05", "?day=2024-05-01"):
+        assert url_shape(f"http://a.example/{machine}") is not None
 
 
 def test_pages_of_one_shape_fill_no_more_than_half() -> None:
     frontier = Frontier(CrawlConfig(start=("http://a.example/",), pages=60), ["http://a.example/"])
     seen = Seen()
-    days = [f"http://a.example/calendar?day={day}" for day in range(100)]
+    days = [f"http://a.example/calendar?day=2024-{day}" for day in range(100)]
     assert sum(frontier.claim(day, seen) for day in days) == 30
     assert frontier.traps == 70
     assert frontier.claim("http://a.example/about", seen)
