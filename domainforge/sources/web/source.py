@@ -103,7 +103,9 @@ class WebSource:
         yield from walk.take(listed(), Trip())
         yield from broken
         if left_out:
-            walk.reader.say(f"{url}: {left_out:,} pages fit none of the source's include globs")
+            walk.reader.say(
+                f"{url}: pages left out that fit none of the source's include globs: {left_out:,}"
+            )
 
     def _read_feed(self, url: str, walk: Walk) -> Iterator[Piece]:
         try:
@@ -141,8 +143,8 @@ class WebSource:
                 break
         if frontier.traps:
             walk.reader.say(
-                f"crawl of {starts[0]}: {frontier.traps:,} links left alone that look made without "
-                "end (deep or repeating paths, sessions, too many of one shape)"
+                f"crawl of {starts[0]}: links left alone that look made without end (deep or "
+                f"repeating paths, too many of one shape): {frontier.traps:,}"
             )
 
     def _check(self, url: str) -> None:

@@ -1,5 +1,6 @@
 """The whole source against a website on loopback."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -197,7 +198,7 @@ def test_traps_are_left_and_told(reader: SourceReader) -> None:
     with Website(site_map) as site:
         readings = crawl(site, reader, depth=30)
         assert taken(site, readings) == ["/", "/x/", "/x/x/"]
-    assert "1 links left alone" in reader.said[0]
+    assert reader.said[0].endswith("too many of one shape): 1")
 
 
 def test_what_no_loader_reads_is_not_downloaded(reader: SourceReader) -> None:
@@ -282,6 +283,39 @@ def test_private_hosts_are_faults_that_say_what_to_do(reader: SourceReader) -> N
     (fault,) = faults_of(read_all(WebSource(config, resolve=lambda h, p: ["127.0.0.1"]), reader))
     assert fault.reason == "blocked_address"
     assert "put localhost in web.allow_hosts" in fault.detail
+
+
+@pytest.mark.parametrize(("at_once", "together"), [(1, False), (2, True)])
+def test_pauses_and_hosts_at_once(reader: SourceReader, at_once: int, together: bool) -> None:
+    with Website({f"/{n}": page(str(n), delay_seconds=0.1) for n in range(3)}) as site:
+        hosts = [f"{name}.test:{site.port}" for name in "ab"]
+        web = {
+            "urls": [f"http://{host}/{n}" for n in range(3) for host in hosts],
+            "allow_hosts": hosts,
+            "seconds_per_request": 0.1,
+            "hosts_at_once": at_once,
+        }
+        config = SourceConfig.model_validate({"web": web})
+        readings = read_all(WebSource(config, resolve=lambda h, p: ["127.0.0.1"]), reader)
+        assert [reading.uri for reading in readings] == web["urls"]
+        visits = sorted(site.visits)
+        overlaps = [b.begun < a.ended for a, b in pairwise(visits)]
+        assert any(overlaps) == together
+        for host in hosts:
+            own = [visit for visit in visits if visit.host == host]
+            assert min(b.begun - a.ended for a, b in pairwise(own)) >= 0.09
+
+
+def test_sitemap_of_robots_txt_with_globs(reader: SourceReader) -> None:
+    with Website({"/docs/a": page("A"), "/blog/b": page("B")}) as site:
+        robots = f"User-agent: *\nDisallow: /private\nSitemap: {site.url('/map.txt')}\n"
+        site.site["/robots.txt"] = Answer(robots.encode(), content_type="text/plain")
+        listed = [site.url(path) for path in ("/docs/a", "/blog/b", "/docs/a#again")]
+        site.site["/map.txt"] = Answer("\n".join(listed).encode(), content_type="text/plain")
+        web = source(site, {"sitemap": site.url("/robots.txt")}, include=["docs/*"])
+        assert taken(site, read_all(web, reader)) == ["/docs/a"]
+        assert "/blog/b" not in site.paths()
+        assert reader.said[0].endswith("include globs: 1")
 
 
 def test_identity_holds_what_shapes_pages() -> None:
