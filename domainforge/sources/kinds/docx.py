@@ -4,11 +4,10 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 from xml.parsers.expat import ExpatError
-from zipfile import ZIP_STORED, ZipFile
 
 from domainforge.records import Document
 from domainforge.sources.cleaning import first_heading
-from domainforge.sources.kinds.equations import is_math, latex_of
+from domainforge.sources.kinds.docx_parts import mend_docx
 from domainforge.sources.kinds.html import html_to_markdown, parse_html
 from domainforge.sources.kinds.office import BROKEN_ZIP, Package, core_properties, open_package
 from domainforge.sources.kinds.tables import spread_merged_cells
@@ -24,7 +23,6 @@ _STYLES = (
     "comment-reference => sup\nu => \nstrike => "
 )
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
-_TEXT_PARTS = re.compile(r"word/(?:document|footnotes|endnotes|comments)\d*\.xml")
 _HIGHEST_HEADING = 6
 # What mammoth and expat raise on broken files; neither has one error class.
 _BROKEN = (*BROKEN_ZIP, ArithmeticError, AttributeError, ExpatError, LookupError, TypeError)
@@ -63,7 +61,7 @@ def _markdown(package: Package) -> str:
     import mammoth
 
     result = mammoth.convert_to_html(
-        io.BytesIO(_with_equations(package)),
+        io.BytesIO(mend_docx(package)),
         style_map=_STYLES + _heading_styles(package),
         # A map inside the file could hide parts of its text.
         include_embedded_style_map=False,
@@ -120,53 +118,6 @@ def _outline_level(style: "_Element", styles: dict[str | None, "_Element"]) -> i
         parent = current.find(f"{_WORD}basedOn")
         current = styles.get(parent.get(f"{_WORD}val")) if parent is not None else None
     return None
-
-
-def _with_equations(package: Package) -> bytes:
-    """Write each equation as LaTeX text into the file, since mammoth passes over them."""
-    changed = {
-        name: body
-        for name in package.names
-        if _TEXT_PARTS.fullmatch(name) and b"oMath" in (body := package.read(name))
-    }
-    if not changed:
-        return package.data
-    out = io.BytesIO()
-    with ZipFile(out, "w", ZIP_STORED) as archive:
-        for name in package.names:
-            if name in changed:
-                archive.writestr(name, _replace_equations(package.xml(name)))
-            elif name.endswith((".xml", ".rels")):
-                archive.writestr(name, package.read(name))
-            else:
-                # Pictures are never opened, but mammoth asks whether they are there.
-                archive.writestr(name, b"")
-    return out.getvalue()
-
-
-def _replace_equations(root: "_Element") -> bytes:
-    from lxml import etree
-
-    for element in list(root.iter(etree.Element)):
-        parent = element.getparent()
-        if parent is None:
-            continue
-        if is_math(element, "oMathPara"):
-            inside = [latex_of(child) for child in element if is_math(child, "oMath")]
-            text = " ".join(f"$${latex}$$" for latex in inside if latex)
-        elif is_math(element, "oMath") and not is_math(parent, "oMathPara"):
-            latex = latex_of(element)
-            text = f"${latex}$" if latex else ""
-        else:
-            continue
-        # A strict file has other namespaces; the paragraph around it has the right one.
-        word = etree.QName(parent).namespace
-        run = etree.Element(f"{{{word}}}r")
-        etree.SubElement(run, f"{{{word}}}t").text = text
-        run.tail = element.tail
-        parent.replace(element, run)
-    body: bytes = etree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return body
 
 
 def _write_notes(soup: "BeautifulSoup") -> None:

@@ -7,6 +7,7 @@ from domainforge.sources.kinds.code import FILE_NAMES, LANGUAGES, LOCK_FILES, lo
 from domainforge.sources.kinds.compressed import stream_compressed
 from domainforge.sources.kinds.delimited import stream_delimited
 from domainforge.sources.kinds.docx import load_docx
+from domainforge.sources.kinds.epub import load_epub
 from domainforge.sources.kinds.feed import load_feed
 from domainforge.sources.kinds.html import load_html
 from domainforge.sources.kinds.json_file import load_json
@@ -15,12 +16,16 @@ from domainforge.sources.kinds.mail import load_mail
 from domainforge.sources.kinds.markup import MARKUP_ENDINGS, load_markup
 from domainforge.sources.kinds.mbox import stream_mbox
 from domainforge.sources.kinds.notebook import load_notebook
+from domainforge.sources.kinds.odf import load_odp, load_ods, load_odt
 from domainforge.sources.kinds.outlook import load_outlook
 from domainforge.sources.kinds.parquet import stream_parquet
 from domainforge.sources.kinds.pdf import load_pdf
+from domainforge.sources.kinds.pptx import load_pptx
 from domainforge.sources.kinds.rst import load_rst
+from domainforge.sources.kinds.rtf import load_rtf
 from domainforge.sources.kinds.text import load_markdown, load_plain
 from domainforge.sources.kinds.web_page import load_web_page
+from domainforge.sources.kinds.xlsx import load_xls, load_xlsx
 from domainforge.sources.kinds.xml_file import load_xml
 from domainforge.sources.loaded import Load, Stream
 from domainforge.sources.workspaces.confluence import load_confluence_page
@@ -63,7 +68,15 @@ KINDS: tuple[Kind, ...] = (
     Kind("html", (".html", ".htm", ".xhtml"), load=load_html),
     Kind("web page", load=load_web_page),
     Kind("pdf", (".pdf",), load=load_pdf),
-    Kind("docx", (".docx",), load=load_docx),
+    Kind("docx", (".docx", ".docm"), load=load_docx),
+    Kind("pptx", (".pptx", ".pptm"), load=load_pptx),
+    Kind("xlsx", (".xlsx", ".xlsm", ".xlsb"), load=load_xlsx),
+    Kind("xls", (".xls",), load=load_xls),
+    Kind("odt", (".odt", ".ott"), load=load_odt),
+    Kind("ods", (".ods", ".ots"), load=load_ods),
+    Kind("odp", (".odp", ".otp"), load=load_odp),
+    Kind("epub", (".epub",), load=load_epub),
+    Kind("rtf", (".rtf",), load=load_rtf),
     Kind("jsonl", (".jsonl", ".ndjson"), stream=stream_jsonl),
     Kind("json", (".json",), load=load_json),
     Kind("csv", (".csv", ".tsv", ".tab"), stream=stream_delimited),
