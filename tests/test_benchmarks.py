@@ -72,6 +72,7 @@ def test_gpu_train_refuses_too_few_tokens() -> None:
         "teacher_faults.py",
         "teacher_memory.py",
         "teacher_budget.py",
+        "ingest.py",
     ],
 )
 def test_a_benchmark_says_what_it_claims(name: str) -> None:
@@ -248,3 +249,25 @@ def test_teacher_ledger_measures(tmp_path: Path) -> None:
     figures = run_benchmark("teacher_ledger.py", "--scale", "0.05", "--folder", str(tmp_path))
     assert figures["rounds"] == 1
     assert -1 < figures["ledger_cost_share_500"] < 1
+
+
+@pytest.mark.slow
+def test_ingest_measures_every_kind(tmp_path: Path) -> None:
+    figures = run_benchmark("ingest.py", "--scale", "0.005", "--folder", str(tmp_path))
+    for kind in ("txt", "md", "html", "pdf", "docx", "pptx", "xlsx", "csv", "jsonl", "eml"):
+        assert figures[f"mb_per_s_{kind}_ours"] > 0
+    assert figures["mb_per_s"] > 0
+    assert figures["chunk_ratio_langchain"] > 1
+    assert 0 < figures["chunk_most_tokens"] <= 256
+    assert figures["rss_growth_mb"] < 400
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ingest_takes_real_files(tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "a.md").write_text("# A\n\nAlpha.")
+    (files / "b.MD").write_text("# B\n\nBeta, and more of it.")
+    options = ("--files", str(files), "--parts", "kinds")
+    figures = run_benchmark("ingest.py", *options)
+    assert figures["mb_per_s_md_ours"] > 0
