@@ -1,7 +1,7 @@
-"""Claim: our PDF and HTML loaders keep more of a page than the converters they were weighed with.
+"""Claim: our loaders keep more of a file than the converters they were weighed with.
 
-Reads every PDF and HTML file below a folder with each converter that is installed, in turn, and
-prints pages and megabytes a second on one core and how much came out as it should be:
+Reads every PDF, HTML, office file and e-book below a folder with each converter that is installed,
+in turn, and prints megabytes a second on one core and how much came out as it should be:
 
 - words: share of the words of `expected_outputs/NAME.md` that come out, in order
 - rows: share of the table rows there whose filled cells come out as one Markdown table row
@@ -9,6 +9,7 @@ prints pages and megabytes a second on one core and how much came out as it shou
 
     python benchmarks/converters.py FOLDER [--vectors rows.jsonl]
     python benchmarks/converters.py FOLDER --quick    # one pass instead of three
+    python benchmarks/office_converters.py FOLDER     # writes office files to read
 """
 
 import argparse
@@ -19,11 +20,13 @@ import logging
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from domainforge.sources.config import SourceConfig
 from domainforge.sources.kinds.html import load_html
+from domainforge.sources.kinds.known import kind_of
 from domainforge.sources.kinds.pdf import load_pdf
 from domainforge.sources.kinds.web_page import load_web_page
 from domainforge.sources.loaded import Load, SourceFile
@@ -34,7 +37,8 @@ Convert = Callable[[bytes], str]
 def ours(load: Load) -> Convert:
     """Convert by one of our loaders."""
     config = SourceConfig.model_validate({"files": "."})
-    return lambda data: load(data, SourceFile(Path("x"), "x", config)).documents[0].text
+    file = SourceFile(Path("x"), "x", config)
+    return lambda data: "\n".join(document.text for document in load(data, file).documents)
 
 
 def pypdf(data: bytes) -> str:
@@ -137,6 +141,27 @@ CONVERTERS: dict[str, dict[str, Callable[[], Convert]]] = {
 }
 
 
+def office_converters() -> dict[str, dict[str, Callable[[], Convert]]]:
+    """Return ours, the rivals and markitdown for each kind of office file."""
+    from office_converters import RIVALS
+
+    found: dict[str, dict[str, Callable[[], Convert]]] = {}
+    for ending, rivals in RIVALS.items():
+        kind = kind_of(f"x{ending}")
+        assert kind is not None
+        assert kind.load is not None
+        found[ending] = {
+            "domainforge": partial(ours, kind.load),
+            **{name: partial(_same, convert) for name, convert in rivals.items()},
+            "markitdown": partial(markitdown, ending),
+        }
+    return found
+
+
+def _same(convert: Convert) -> Convert:
+    return convert
+
+
 def words_found(text: str, expected: str) -> tuple[int, int]:
     """Count expected words that come out in the expected order."""
     wanted, got = (str(t).replace("|", " ").split() for t in (expected, text))
@@ -218,8 +243,10 @@ def main() -> None:
             row = json.loads(line)
             vectors.setdefault(row["id"], row)
     results: dict[str, dict[str, Any]] = {}
-    for ending, converters in CONVERTERS.items():
+    for ending, converters in (CONVERTERS | office_converters()).items():
         files = sorted(options.folder.rglob(f"*{ending}"))
+        if not files:
+            continue
         rows = []
         for name, make in converters.items():
             try:

@@ -39,7 +39,8 @@ def load_docx(data: bytes, file: SourceFile) -> Loaded:
     package = open_package(data, ".docx", "word/")
     properties = core_properties(package)
     try:
-        text = _markdown(package)
+        html = _html(package)
+        text = _markdown(html)
     except _BROKEN as error:
         raise UnreadableError("unreadable", f"no readable .docx: {error}"[:300]) from error
     own = first_heading(text)
@@ -53,11 +54,12 @@ def load_docx(data: bytes, file: SourceFile) -> Loaded:
         properties.metadata,
         created=properties.created,
         modified=properties.modified,
+        raw=html if file.config.keep_raw else None,
     )
     return Loaded((document,))
 
 
-def _markdown(package: Package) -> str:
+def _html(package: Package) -> str:
     import mammoth
 
     result = mammoth.convert_to_html(
@@ -67,7 +69,11 @@ def _markdown(package: Package) -> str:
         include_embedded_style_map=False,
         convert_image=mammoth.images.img_element(_without_pixels),
     )
-    soup = parse_html(result.value)
+    return str(result.value)
+
+
+def _markdown(html: str) -> str:
+    soup = parse_html(html)
     for picture in soup.find_all("img", alt=True):
         picture["alt"] = " ".join(str(picture["alt"]).split())
     _write_notes(soup)

@@ -50,10 +50,13 @@ def load_epub(data: bytes, file: SourceFile) -> Loaded:
     _refuse_locked(package, names)
     titles = _chapter_titles(package, opf, folder)
     parts: list[str] = []
+    raw: list[str] = []
     faults: list[LeftOut] = []
     for name in names:
         try:
-            parts.append(_chapter(package, name, titles.get(name)))
+            markup = decode_page(package.read(name))
+            parts.append(_chapter(markup, titles.get(name)))
+            raw.append(markup if file.config.keep_raw else "")
         except UnreadableError as error:
             faults.append(LeftOut(f"{file.uri}#{name}", error.reason, error.detail))
     if not names:
@@ -70,6 +73,7 @@ def load_epub(data: bytes, file: SourceFile) -> Loaded:
         created=properties.created,
         modified=properties.modified,
         license=properties.license,
+        raw="\n".join(raw) if file.config.keep_raw else None,
     )
     return Loaded((document,), faults=tuple(faults))
 
@@ -177,9 +181,9 @@ def _add_title(titles: dict[str, str], base: str, href: str, text: str) -> None:
         titles.setdefault(_entry(base, href), title)
 
 
-def _chapter(package: Package, name: str, title: str | None) -> str:
+def _chapter(markup: str, title: str | None) -> str:
     try:
-        soup = parse_html(decode_page(package.read(name)))
+        soup = parse_html(markup)
         for element in soup.select(_NOT_READ):
             if not element.decomposed:
                 element.decompose()

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from domainforge.records import Document
@@ -10,7 +9,7 @@ from domainforge.sources.cleaning import clean_text, first_heading
 from domainforge.sources.kinds.odf_cells import GridBudget, table_rows
 from domainforge.sources.kinds.odf_text import OdfWriter, local_name
 from domainforge.sources.kinds.office import Package, Properties, open_package, properties_of
-from domainforge.sources.kinds.xlsx import join_blocks, sheet_blocks
+from domainforge.sources.kinds.xlsx import join_blocks, parts_of, sheet_blocks
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, UnreadableError
 
 if TYPE_CHECKING:
@@ -29,10 +28,11 @@ def load_odt(data: bytes, file: SourceFile) -> Loaded:
     """
     _, content, writer, properties = _open(data, "text")
     body = writer.blocks(content)
-    text = clean_text("\n\n".join([*body, *writer.endings()]))
+    raw = "\n\n".join([*body, *writer.endings()])
+    text = clean_text(raw)
     own = first_heading(text)
     title = own if text.startswith("# ") else properties.title or own
-    return Loaded((_document(file, title, text, "text", properties),))
+    return Loaded((_document(file, title, raw, "text", properties),))
 
 
 def load_odp(data: bytes, file: SourceFile) -> Loaded:
@@ -54,8 +54,8 @@ def load_odp(data: bytes, file: SourceFile) -> Loaded:
         heading, blocks = _slide(page, writer)
         titles += [heading] if heading else []
         parts += [f"## {heading or f'Slide {number}'}", *blocks]
-    text = clean_text("\n\n".join([*parts, *writer.endings()]))
-    title = properties.title or next(iter(titles), None)
+    text = "\n\n".join([*parts, *writer.endings()])
+    title = properties.title or clean_text(next(iter(titles), ""))
     return Loaded((_document(file, title, text, "presentation", properties),), tuple(dropped))
 
 
@@ -83,14 +83,8 @@ def load_ods(data: bytes, file: SourceFile) -> Loaded:
     ]
     detail = "it repeats more cells than can be read; the rest of it is left out"
     faults = (LeftOut(f"{file.uri}#cells", "too_large", detail),) if budget.spent else ()
-    whole = _document(file, properties.title, texts[0] if texts else "", "spreadsheet", properties)
-    if len(texts) <= 1:
-        return Loaded((whole,), tuple(dropped), faults)
-    documents = tuple(
-        replace(whole, uri=f"{file.uri}#part-{n}", title=f"{whole.title}, part {n}", text=text)
-        for n, text in enumerate(texts, 1)
-    )
-    return Loaded(documents, tuple(dropped), faults)
+    whole = _document(file, properties.title, "", "spreadsheet", properties)
+    return Loaded(parts_of(whole, texts, file), tuple(dropped), faults)
 
 
 def _open(data: bytes, kind: str) -> tuple["_Element", "_Element", OdfWriter, Properties]:
@@ -120,17 +114,18 @@ def _properties(package: Package) -> Properties:
 
 
 def _document(
-    file: SourceFile, title: str | None, text: str, kind: str, properties: Properties
+    file: SourceFile, title: str | None, raw: str, kind: str, properties: Properties
 ) -> Document:
     return Document(
         file.uri,
         title or file.stem,
-        text,
+        clean_text(raw),
         _MEDIA_TYPE + kind,
         dict[str, Any](properties.metadata),
         created=properties.created,
         modified=properties.modified,
         license=properties.license,
+        raw=raw if file.config.keep_raw else None,
     )
 
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from domainforge.sources.cleaning import clean_text
 from domainforge.sources.kinds.odf_cells import GridBudget, table_rows
 from domainforge.sources.kinds.office import Package
 from domainforge.sources.kinds.tables import markdown_table
@@ -146,7 +145,7 @@ class OdfWriter:
         return []
 
     def _inline(self, element: "_Element", depth: int) -> str:
-        return " ".join(clean_text("".join(self._pieces(element, depth + 1))).split())
+        return " ".join("".join(self._pieces(element, depth + 1)).split())
 
     def _pieces(self, element: "_Element", depth: int) -> Iterator[str]:
         if depth > _DEEPEST:

@@ -66,6 +66,7 @@ def load_pptx(data: bytes, file: SourceFile) -> Loaded:
         metadata,
         created=properties.created,
         modified=properties.modified,
+        raw=text if file.config.keep_raw else None,
     )
     hidden = sorted(set(range(1, len(slides) + 1)) - {number for number, _ in shown})
     dropped = [LeftOut(f"{file.uri}#slide-{n}", "hidden", "a hidden slide") for n in hidden]
@@ -184,7 +185,7 @@ def _runs(paragraph: "_Paragraph") -> str:
         address = links.get(child, "")
         safe = re.match(r"(?:https?://|mailto:)\S+$", address)
         parts.append(f"[{text.strip()}]({address})" if safe and text.strip() else text)
-    return " ".join(clean_text("".join(parts)).split())
+    return " ".join("".join(parts).split())
 
 
 def _picture(shape: Any) -> str:

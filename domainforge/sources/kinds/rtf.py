@@ -26,7 +26,9 @@ def load_rtf(data: bytes, file: SourceFile) -> Loaded:
         text: str = rtf_to_text(data.decode("latin-1"), errors="replace")  # type: ignore[no-untyped-call]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise UnreadableError("unreadable", f"no readable .rtf: {error}"[:300]) from error
-    return Loaded((Document(file.uri, file.stem, clean_text(_with_tables(text)), MEDIA_TYPE),))
+    body = clean_text(_with_tables(text))
+    raw = text if file.config.keep_raw else None
+    return Loaded((Document(file.uri, file.stem, body, MEDIA_TYPE, raw=raw),))
 
 
 def _with_tables(text: str) -> str:

@@ -102,19 +102,26 @@ def _read(bounded: Bounded, file: SourceFile, media_type: str, properties: Prope
     whole = Document(
         file.uri,
         title,
-        texts[0] if texts else "",
+        "",
         media_type,
         {**properties.metadata, "sheets": names[:100]},
         created=properties.created,
         modified=properties.modified,
     )
-    if len(texts) <= 1:
-        return Loaded((whole,), tuple(dropped), faults)
-    documents = tuple(
-        replace(whole, uri=f"{file.uri}#part-{n}", title=f"{title}, part {n}", text=text)
-        for n, text in enumerate(texts, 1)
-    )
-    return Loaded(documents, tuple(dropped), faults)
+    return Loaded(parts_of(whole, texts, file), tuple(dropped), faults)
+
+
+def parts_of(whole: Document, texts: Sequence[str], file: SourceFile) -> tuple[Document, ...]:
+    """Return a document for each text; the only one keeps its name."""
+    documents = []
+    for number, text in enumerate(texts or ("",), 1):
+        raw = text if file.config.keep_raw else None
+        document = replace(whole, text=clean_text(text), raw=raw)
+        if len(texts) > 1:
+            uri, title = f"{file.uri}#part-{number}", f"{whole.title}, part {number}"
+            document = replace(document, uri=uri, title=title)
+        documents.append(document)
+    return tuple(documents)
 
 
 def join_blocks(blocks: Iterable[tuple[str, str]]) -> Iterator[str]:
@@ -124,7 +131,7 @@ def join_blocks(blocks: Iterable[tuple[str, str]]) -> Iterator[str]:
     current = None
     for name, block in blocks:
         if parts and size + len(block) > _DOCUMENT_CHARS:
-            yield clean_text("\n\n".join(parts))
+            yield "\n\n".join(parts)
             parts, size, current = [], 0, None
         if name != current:
             parts.append(f"## {name}")
@@ -132,7 +139,7 @@ def join_blocks(blocks: Iterable[tuple[str, str]]) -> Iterator[str]:
         parts.append(block)
         size += len(block)
     if parts:
-        yield clean_text("\n\n".join(parts))
+        yield "\n\n".join(parts)
 
 
 def _blocks(book: "CalamineWorkbook", names: Sequence[str]) -> Iterator[tuple[str, str]]:

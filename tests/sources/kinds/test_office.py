@@ -67,6 +67,32 @@ def test_a_zip_bomb_is_named_before_it_is_unpacked(tmp_path: Path, name: str) ->
     assert reason(load_bytes(tmp_path, name, data)) == "bomb"
 
 
+SOFT = "\u00ad"
+WORDS = {
+    "x.docx": ("word/document.xml", "crossing"),
+    "x.pptx": ("ppt/slides/slide1.xml", "Dogs"),
+    "x.xlsx": ("xl/worksheets/sheet1.xml", "Port"),
+    "x.odt": ("content.xml", "crossing"),
+    "x.ods": ("content.xml", "Port"),
+    "x.odp": ("content.xml", "Dogs"),
+    "x.epub": ("in/b.xhtml", "crossing"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_text_is_cleaned_and_raw_is_kept_where_asked(tmp_path: Path, name: str) -> None:
+    part, word = WORDS[name]
+    odd = f"{word[:2]}{SOFT}{word[2:]}"
+    data = replaced(
+        PACKAGES[name][0](),
+        lambda entry, body: body.replace(word.encode(), odd.encode()) if entry == part else body,
+    )
+    (document,) = load_bytes(tmp_path, name, data, keep_raw=True).documents
+    assert word in document.text
+    assert odd in str(document.raw)
+    assert load_bytes(tmp_path, name, data).documents[0].raw is None
+
+
 def test_too_many_entries_are_refused() -> None:
     entries = {"word/document.xml": b"<x/>", **{f"word/{n}": b"" for n in range(20_001)}}
     with pytest.raises(UnreadableError, match="entries"):
