@@ -1,7 +1,10 @@
 """Documents to chunks: passages of bounded tokens with their heading path and exact span."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,11 @@ from domainforge.token_counts import TokenCounter
 _COLUMNS = ("id", "uri", "title", "text")
 _NAMED = 5
 _PROGRESS_EVENTS = 200
+# More would wait for one another: a quarter of the work is Python's.
+_MAX_THREADS = 4
+
+_Row = dict[str, Any]
+_Made = list[Chunk] | None
 
 
 class ChunkConfig(Settings):
@@ -56,17 +64,20 @@ def run(config: ChunkConfig, inputs: Inputs, out: Output, context: Context) -> S
     writer = out.stream(CHUNK_SCHEMA)
     total = inputs.count("ingest")
     tally = _Tally()
-    for batch in inputs.batches("ingest", columns=_COLUMNS):
-        for row in batch.to_pylist():
-            tally.documents += 1
-            if not before.keep(row["id"], row["title"]):
-                document = Document(row["uri"], row["title"], row["text"])
-                chunks = chunk_document(document, counter, config.max_tokens, config.min_tokens)
-                tally.note(row["uri"], chunks)
-                for chunk in chunks:
-                    writer.add({**asdict(chunk), "id": chunk.id}, len(chunk.text))
-            if tally.documents % max(1, total // _PROGRESS_EVENTS) == 0 or tally.documents == total:
-                context.progress(tally.documents, total, chunks=writer.rows)
+
+    def cut(row: _Row) -> _Made:
+        document = Document(row["uri"], row["title"], row["text"])
+        return chunk_document(document, counter, config.max_tokens, config.min_tokens)
+
+    rows = (
+        row for batch in inputs.batches("ingest", columns=_COLUMNS) for row in batch.to_pylist()
+    )
+    for row, chunks in _ahead(rows, lambda row: None if before.keep(row) else cut(row)):
+        tally.note(row["uri"], chunks)
+        for chunk in chunks or ():
+            writer.add({**asdict(chunk), "id": chunk.id}, len(chunk.text))
+        if tally.documents % max(1, total // _PROGRESS_EVENTS) == 0 or tally.documents == total:
+            context.progress(tally.documents, total, chunks=writer.rows)
     for table in before.kept():
         tally.chunks += table.num_rows
         tally.tokens += int(pc.sum(table["tokens"]).as_py() or 0)
@@ -77,6 +88,20 @@ def run(config: ChunkConfig, inputs: Inputs, out: Output, context: Context) -> S
     return _result(tally, before.count)
 
 
+def _ahead(rows: Iterable[_Row], work: Callable[[_Row], _Made]) -> Iterator[tuple[_Row, _Made]]:
+    """Work on a few rows ahead, in threads: a tokenizer lets others run meanwhile."""
+    threads = min(os.cpu_count() or 1, _MAX_THREADS)
+    waiting: deque[tuple[_Row, Future[_Made]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for row in rows:
+            waiting.append((row, pool.submit(work, row)))
+            if len(waiting) > 2 * threads:
+                first, made = waiting.popleft()
+                yield first, made.result()
+        for first, made in waiting:
+            yield first, made.result()
+
+
 @dataclass
 class _Tally:
     documents: int = 0
@@ -85,7 +110,11 @@ class _Tally:
     blank: int = 0
     first_blank: list[str] = field(default_factory=list)
 
-    def note(self, uri: str, chunks: Sequence[Chunk]) -> None:
+    def note(self, uri: str, chunks: Sequence[Chunk] | None) -> None:
+        """Count a document and its chunks; None for those of before, which are counted later."""
+        self.documents += 1
+        if chunks is None:
+            return
         self.chunks += len(chunks)
         self.tokens += sum(chunk.tokens for chunk in chunks)
         if not chunks:
@@ -110,9 +139,9 @@ class _EarlierChunks:
         """How many documents' chunks are kept."""
         return int(self._kept.sum())
 
-    def keep(self, document_id: str, title: str) -> bool:
+    def keep(self, row: _Row) -> bool:
         """Keep the chunks of a document, if there are any."""
-        key = _key(document_id, title)
+        key = _key(row["id"], row["title"])
         place = int(np.searchsorted(self._keys, key))
         known = place < len(self._keys) and self._keys[place] == key
         if known:
