@@ -15,6 +15,7 @@ from domainforge.sources.kinds.office import (
     not_a_package,
     open_package,
 )
+from domainforge.sources.kinds.old_workbook import check_old_workbook
 from domainforge.sources.kinds.sheet_bounds import Bounded, bound_sheets
 from domainforge.sources.kinds.tables import markdown_table
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, UnreadableError
@@ -58,6 +59,7 @@ def load_xls(data: bytes, file: SourceFile) -> Loaded:
         return load_xlsx(data, file)
     if not data.startswith(_OLE) or _ENCRYPTED in data or not any(n in data for n in _BOOKS):
         raise not_a_package(data, ".xls")
+    check_old_workbook(data)
     return _load(Bounded(data), file, OLD_MEDIA_TYPE, Properties())
 
 

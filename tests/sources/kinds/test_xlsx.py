@@ -1,4 +1,5 @@
 import datetime
+import struct
 import time
 from pathlib import Path
 
@@ -125,3 +126,38 @@ def test_a_broken_old_workbook_is_a_fault(tmp_path: Path) -> None:
     for share in (0.3, 0.7):
         loaded = load_bytes(tmp_path, "x.xls", data[: int(len(data) * share)])
         assert [fault.reason for fault in loaded.faults] == ["unreadable"]
+
+
+def test_sectors_that_run_in_a_circle_are_refused(tmp_path: Path) -> None:
+    data = bytearray(make_xls())
+    (fat,) = struct.unpack_from("<I", data, 76)
+    # The first sector is followed by itself; then the list of sectors leads into itself.
+    circle, index = bytearray(data), bytearray(data)
+    struct.pack_into("<I", circle, (fat + 1) * 512, 0)
+    struct.pack_into("<II", index, 68, 0, 1)
+    struct.pack_into("<I", index, 1024 - 4, 0)
+    for harmed in (circle, index):
+        (fault,) = load_bytes(tmp_path, "x.xls", bytes(harmed)).faults
+        assert fault.reason == "unreadable"
+        assert "circle" in fault.detail
+
+
+@pytest.mark.parametrize(
+    ("record", "at", "value", "words"),
+    [
+        (0x0200, 8, 0xFFFFFFFF, "rows"),
+        (0x00FC, 8, 0xFFFFFFF0, "texts"),
+        (0x00FD, 6, 0xFFFF, "columns"),
+    ],
+)
+def test_claims_of_a_billion_cells_are_refused(
+    tmp_path: Path, record: int, at: int, value: int, words: str
+) -> None:
+    data = bytearray(make_xls())
+    place = 512  # the workbook's stream begins in the first sector
+    while struct.unpack_from("<H", data, place)[0] != record:
+        place += 4 + struct.unpack_from("<H", data, place + 2)[0]
+    struct.pack_into("<I" if value > 0xFFFF else "<H", data, place + at, value)
+    (fault,) = load_bytes(tmp_path, "x.xls", bytes(data)).faults
+    assert fault.reason == "unreadable"
+    assert words in fault.detail
