@@ -18,6 +18,7 @@ _BYTE_ORDER_MARKS = (
 # What browsers do: pages that declare Latin-1 are nearly always Windows-1252.
 _DECLARED_AS = {"iso-8859-1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252"}
 _MAX_CONTROL_SHARE = 0.05
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f]")
 _LATIN = ["cp1252", "cp1250", "cp1254", "cp1257", "iso8859_2", "mac_roman"]
 _HIGH = re.compile(rb"[\x80-\xff]+")
 _LONE_HIGH = re.compile(
@@ -226,7 +227,7 @@ def _checked(text: str | None) -> str:
     if text is None:
         raise UnreadableError("not_text", "broken UTF-16 or UTF-32; save the file as UTF-8")
     head = text[:100_000]
-    odd = sum(1 for char in head if char < " " and char not in "\t\n\r\f\v\x1a")
+    odd = len(_CONTROL.findall(head))
     if odd > _MAX_CONTROL_SHARE * len(head):
         raise UnreadableError("not_text", "full of control characters, so it is no text file")
     return text

@@ -69,7 +69,8 @@ def load_code(data: bytes, file: SourceFile) -> Loaded:
     name = file.uri.rpartition("/")[2]
     if name.lower() in LOCK_FILES:
         return _dropped(file, "lock_file", "versions and hashes that a package tool wrote")
-    text = clean_text(decode(data))
+    raw = decode(data)
+    text = clean_text(raw)
     if ".min." in name.lower() or _is_minified(text):
         return _dropped(file, "minified", "code that was made for machines only")
     if _GENERATED.search(text[:_GENERATED_HEAD_CHARS]):
@@ -78,8 +79,15 @@ def load_code(data: bytes, file: SourceFile) -> Loaded:
     said = _says(text, language)
     title = f"{name}: {said}" if said else name
     body = "\n\n".join(fenced(block, language) for block in _blocks(text))
-    media_type = f"text/x-{language or 'source'}"
-    return Loaded((Document(file.uri, title, body, media_type, {"code_language": language}),))
+    document = Document(
+        file.uri,
+        title,
+        body,
+        f"text/x-{language or 'source'}",
+        {"code_language": language},
+        raw=raw if file.config.keep_raw else None,
+    )
+    return Loaded((document,))
 
 
 def _dropped(file: SourceFile, reason: str, detail: str) -> Loaded:

@@ -157,10 +157,10 @@ def _table(
     header: list[str], rows: list[_Cells], file: SourceFile, media_type: str, whole: bool
 ) -> Loaded:
     text = markdown_table([header, *(row.cells for row in rows)])
+    uri, title = file.uri, file.stem
+    if not whole:
+        first, last = rows[0].number, rows[-1].number
+        uri, title = f"{uri}#row-{first}", f"{title}, rows {first} to {last}"
+    raw = text if file.config.keep_raw else None
     metadata = {"rows": len(rows)}
-    if whole:
-        return Loaded((Document(file.uri, file.stem, clean_text(text), media_type, metadata),))
-    first, last = rows[0].number, rows[-1].number
-    title = f"{file.stem}, rows {first} to {last}"
-    uri = f"{file.uri}#row-{first}"
-    return Loaded((Document(uri, title, clean_text(text), media_type, metadata),))
+    return Loaded((Document(uri, title, clean_text(text), media_type, metadata, raw=raw),))

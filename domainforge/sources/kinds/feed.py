@@ -26,22 +26,19 @@ def load_feed(data: bytes, file: SourceFile) -> Loaded:
     title = _line(feed.get("title")) or file.stem
     blocks = [f"# {title}", _markdown(feed.get("subtitle"))]
     blocks += [block for entry in found["entries"] for block in _blocks(entry)]
-    text = clean_text("\n\n".join(block for block in blocks if block))
+    text = "\n\n".join(block for block in blocks if block)
     metadata = {"link": _line(feed.get("link")), "entries": len(found["entries"])}
-    return Loaded(
-        (
-            Document(
-                file.uri,
-                title,
-                text,
-                "application/atom+xml" if found["version"].startswith("atom") else
-                "application/rss+xml",
-                {key: value for key, value in metadata.items() if value},
-                modified=_date(feed.get("updated_parsed") or feed.get("published_parsed")),
-                license=_line(feed.get("license")) or None,
-            ),
-        )
-    )  # fmt: skip
+    document = Document(
+        file.uri,
+        title,
+        clean_text(text),
+        f"application/{'atom' if found['version'].startswith('atom') else 'rss'}+xml",
+        {key: value for key, value in metadata.items() if value},
+        modified=_date(feed.get("updated_parsed") or feed.get("published_parsed")),
+        license=_line(feed.get("license")) or None,
+        raw=text if file.config.keep_raw else None,
+    )
+    return Loaded((document,))
 
 
 def _blocks(entry: Any) -> list[str]:

@@ -34,12 +34,12 @@ def load_json(data: bytes, file: SourceFile) -> Loaded:
         if any(text_field(row.fields, file.config) for row in rows):
             with RowReader(file, "item", "application/json") as reader:
                 return reader.read(rows)
-    text = clean_text("\n".join(_lines(value, 0)))
+    text = "\n".join(_lines(value, 0))
+    raw = text if file.config.keep_raw else None
     titles = (value.get(name) for name in _TITLES) if isinstance(value, dict) else ()
     title = next((t for t in titles if isinstance(t, str) and t.strip()), file.stem)
-    return Loaded(
-        (Document(file.uri, " ".join(clean_text(title).split()), text, "application/json"),)
-    )
+    title = " ".join(clean_text(title).split())
+    return Loaded((Document(file.uri, title, clean_text(text), "application/json", raw=raw),))
 
 
 def parse_json(data: bytes) -> Any:

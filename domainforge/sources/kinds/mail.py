@@ -96,6 +96,7 @@ def mail_document(
         media_type,
         {key: value for key, value in known.items() if value},
         created=_iso_date(headers.get("Date")),
+        raw=text if file.config.keep_raw else None,
     )
 
 

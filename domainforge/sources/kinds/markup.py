@@ -38,8 +38,11 @@ def load_markup(data: bytes, file: SourceFile) -> Loaded:
     """
     ending = "." + file.uri.lower().rpartition(".")[2]
     convert, media_type = _CONVERTERS[ending]
-    text = clean_text(convert(clean_text(decode(data))))
-    return Loaded((Document(file.uri, first_heading(text) or file.stem, text, media_type),))
+    raw = decode(data)
+    text = clean_text(convert(clean_text(raw)))
+    title = first_heading(text) or file.stem
+    kept = raw if file.config.keep_raw else None
+    return Loaded((Document(file.uri, title, text, media_type, raw=kept),))
 
 
 def _tex(text: str) -> str:

@@ -29,11 +29,23 @@ def load_notebook(data: bytes, file: SourceFile) -> Loaded:
     metadata = _object(notebook.get("metadata"))
     language = _language(metadata)
     blocks = [block.strip("\n") for cell in cells for block in _blocks(_object(cell), language)]
-    text = clean_text("\n\n".join(block for block in blocks if block.strip()))
+    raw = "\n\n".join(block for block in blocks if block.strip())
+    text = clean_text(raw)
     own = metadata.get("title")
     title = own if isinstance(own, str) and own.strip() else first_heading(text) or file.stem
     known = {"code_language": language, "cells": len(cells)}
-    return Loaded((Document(file.uri, title, text, "application/x-ipynb+json", known),))
+    return Loaded(
+        (
+            Document(
+                file.uri,
+                title,
+                text,
+                "application/x-ipynb+json",
+                known,
+                raw=raw if file.config.keep_raw else None,
+            ),
+        )
+    )
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -109,6 +109,7 @@ class RowReader:
             created=_date(others, _CREATED_FIELDS),
             modified=_date(others, _MODIFIED_FIELDS),
             license=_plain(others.get("license")),
+            raw=fields[field] if self._file.config.keep_raw else None,
         )
 
 

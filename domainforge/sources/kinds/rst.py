@@ -59,7 +59,8 @@ def load_rst(data: bytes, file: SourceFile) -> Loaded:
     from docutils.core import publish_parts
     from docutils.utils import SystemMessage
 
-    source = clean_text(decode(data))
+    raw = decode(data)
+    source = clean_text(raw)
     try:
         with _unknown_names(source):
             parts = publish_parts(source, writer="html5", settings_overrides=_SETTINGS)
@@ -69,7 +70,8 @@ def load_rst(data: bytes, file: SourceFile) -> Loaded:
     except (SystemMessage, *_BROKEN) as error:
         raise UnreadableError("unreadable", f"no readable .rst: {error}"[:300]) from error
     title = first_heading(text) or file.stem
-    return Loaded((Document(file.uri, title, text, "text/x-rst"),))
+    kept = raw if file.config.keep_raw else None
+    return Loaded((Document(file.uri, title, text, "text/x-rst", raw=kept),))
 
 
 def _tidy(soup: "BeautifulSoup") -> None:

@@ -12,15 +12,19 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.{0,20000}?)\n(?:---|\.\.\.)[ \t]*(?:
 
 def load_markdown(data: bytes, file: SourceFile) -> Loaded:
     """Read a Markdown file; front matter becomes metadata."""
-    text, fields = _split_front_matter(clean_text(decode(data)))
+    raw = decode(data)
+    text, fields = _split_front_matter(clean_text(raw))
     title = fields.pop("title", None) or first_heading(text) or file.stem
-    return Loaded((Document(file.uri, str(title), text, "text/markdown", fields),))
+    kept = raw if file.config.keep_raw else None
+    return Loaded((Document(file.uri, str(title), text, "text/markdown", fields, raw=kept),))
 
 
 def load_plain(data: bytes, file: SourceFile) -> Loaded:
     """Read a plain text file."""
-    text = clean_text(decode(data))
-    return Loaded((Document(file.uri, first_heading(text) or file.stem, text),))
+    raw = decode(data)
+    text = clean_text(raw)
+    kept = raw if file.config.keep_raw else None
+    return Loaded((Document(file.uri, first_heading(text) or file.stem, text, raw=kept),))
 
 
 def _split_front_matter(text: str) -> tuple[str, dict[str, Any]]:

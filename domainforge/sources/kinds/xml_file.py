@@ -40,10 +40,12 @@ def load_xml(data: bytes, file: SourceFile) -> Loaded:
     root = parse_xml(data)
     prose = any(_name(element) in _PARAGRAPHS for element in root.iter())
     lines = list(_prose(root, 0) if prose else _listed(root, 0))
-    text = clean_text(("\n\n" if prose else "\n").join(lines))
+    text = ("\n\n" if prose else "\n").join(lines)
+    raw = text if file.config.keep_raw else None
     title = next((_text(e) for e in root.iter() if _name(e) in ("title", "name") and _text(e)), "")
     title = title if 0 < len(title) <= 200 else file.stem
-    return Loaded((Document(file.uri, clean_text(title), text, _MEDIA_TYPE),))
+    title = clean_text(title)
+    return Loaded((Document(file.uri, title, clean_text(text), _MEDIA_TYPE, raw=raw),))
 
 
 def parse_xml(data: bytes) -> "_Element":
