@@ -24,6 +24,7 @@ from domainforge.sources.kinds.pptx import load_pptx
 from domainforge.sources.kinds.rst import load_rst
 from domainforge.sources.kinds.rtf import load_rtf
 from domainforge.sources.kinds.text import load_markdown, load_plain
+from domainforge.sources.kinds.warc import WARC_ENDINGS, stream_warc
 from domainforge.sources.kinds.web_page import load_web_page
 from domainforge.sources.kinds.xlsx import load_xls, load_xlsx
 from domainforge.sources.kinds.xml_file import load_xml
@@ -92,6 +93,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("mbox", (".mbox", ".mbx"), stream=stream_mbox, holds_files=True),
     Kind("zip", (".zip",), stream=stream_zip, holds_files=True),
     Kind("tar", TAR_ENDINGS, stream=stream_tar, holds_files=True),
+    Kind("warc", WARC_ENDINGS, stream=stream_warc),
     Kind("compressed", (".gz", ".bz2", ".xz", ".zst"), stream=stream_compressed, holds_files=True),
     Kind("mediawiki dump", stream=stream_mediawiki),
     Kind("confluence page", load=load_confluence_page),

@@ -1,0 +1,1 @@
+"""Public corpora as they are published: Common Crawl, Wikipedia, The Pile, OpenAssistant."""
