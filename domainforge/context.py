@@ -67,6 +67,11 @@ class Context:
         )
 
     @property
+    def sources_folder(self) -> Path:
+        """Where sources keep validators and partial downloads from run to run; no texts."""
+        return self.project / ".sources"
+
+    @property
     def ledger_path(self) -> Path:
         """The project's ledger, shared by all its runs."""
         return self.project / "ledger.sqlite"

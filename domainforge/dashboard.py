@@ -122,7 +122,7 @@ class PlainLines:
             self._write(f"{line.name}: stopped{told}")
         elif kind == "progress" and line is not None:
             now = self._clock()
-            if now - self._last >= _PLAIN_SECONDS and line.done < line.total:
+            if now - self._last >= _PLAIN_SECONDS and (line.done < line.total or not line.total):
                 self._last = now
                 self._write(f"  {line.name}: {_describe_progress(line)}")
 
@@ -304,7 +304,7 @@ def _describe_money(line: StageLine) -> str:
 
 
 def _describe_progress(line: StageLine) -> str:
-    parts = [f"{line.done:,} of {line.total:,}"]
+    parts = [f"{line.done:,} of {line.total:,}" if line.total else f"{line.done:,}"]
     if line.figures.get("what"):
         parts.insert(0, str(line.figures["what"]))
     if line.rate:

@@ -11,6 +11,7 @@ from domainforge.evaluation.control import load_control
 from domainforge.pipeline import STAGES, fingerprint, make_context, recipe, stage_bounds
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_manifest
+from domainforge.sources.choice import REMOTE
 from domainforge.stage import Stage
 from domainforge.stages import generate
 from domainforge.teacher.endpoint import describe_missing_keys
@@ -52,9 +53,14 @@ class DryRun:
 
 @dataclass(frozen=True)
 class _DryContext(Context):
-    """A context whose ledger may lie elsewhere, so that counting creates none in the project."""
+    """A context that writes elsewhere, so that looking leaves nothing in the project."""
 
+    scratch: Path = Path()
     ledger: Path | None = None
+
+    @property
+    def sources_folder(self) -> Path:
+        return self.scratch / "sources"
 
     @property
     def ledger_path(self) -> Path:
@@ -135,7 +141,9 @@ class _Planner:
             self._folders[stage.name] = self._run.stage_folder(stage.writes)
             self._hashes[stage.name] = whole.content_hash
             return StagePlan(stage.name, "unchanged", "")
-        if stage.name in _CHEAP:
+        remote = any(source.place in REMOTE for source in self._pipeline.sources)
+        # Nothing is asked of a server to find out what a run would do.
+        if stage.name in _CHEAP and not (stage.name == "ingest" and remote):
             self._try(stage, config)
         if forced_from is not None:
             why = f"--from {forced_from}"
@@ -167,4 +175,4 @@ def _make_dry_context(
     real = make_context(pipeline, project, listen)
     ledger = None if real.ledger_path.exists() else scratch / "ledger.sqlite"
     values = {field.name: getattr(real, field.name) for field in fields(Context)}
-    return _DryContext(**values, ledger=ledger)
+    return _DryContext(**values, scratch=scratch, ledger=ledger)

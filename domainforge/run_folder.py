@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from domainforge.errors import DataError, StorageError
 from domainforge.records import canonical_json, content_hash, text_hash
-from domainforge.table_writer import SHARD_ROWS, TableWriter, count_rows, read_batches
+from domainforge.table_writer import SHARD_ROWS, TableWriter, count_rows, read_batches, segment_path
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -66,10 +66,19 @@ class Output:
         """
         return TableWriter(self.folder / name if name else self.folder, schema, segments=segments)
 
-    def finish(self, writer: TableWriter, name: str = "") -> None:
-        """Make a streamed table whole."""
+    def has_segment(self, index: int) -> bool:
+        """Tell whether an interrupted `stream` of the main table left a segment."""
+        return segment_path(self.folder, index).exists()
+
+    def finish(
+        self,
+        writer: TableWriter,
+        name: str = "",
+        mend: Callable[[pa.Table], pa.Table] | None = None,
+    ) -> None:
+        """Make a streamed table whole; `mend` as for `TableWriter.finish`."""
         with storage_errors(writer.place):
-            self.tables[name] = writer.finish()
+            self.tables[name] = writer.finish(mend)
 
     def write(self, table: pa.Table, name: str = "") -> None:
         """Write a table as Parquet shards (zstd) under that name; "" is the stage's main table."""

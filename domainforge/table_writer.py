@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class TableWriter:
         self.rows = 0
         self.bytes = 0
         self._schema = schema
-        self._folder = place / ".segments"
+        self._folder = segment_path(place, 0).parent
         self._limit = segment_bytes or _SEGMENT_BYTES
         self._pending: list[Mapping[str, Any]] = []
         self._pending_bytes = 0
@@ -80,12 +80,17 @@ class TableWriter:
             self._tables, self._table_bytes = [], 0
         return self.segments
 
-    def finish(self) -> dict[str, Any]:
-        """Write the shards and drop the segments; returns `rows` and `content_hash`."""
+    def finish(self, mend: Callable[[pa.Table], pa.Table] | None = None) -> dict[str, Any]:
+        """Write the shards and drop the segments; returns `rows` and `content_hash`.
+
+        Args:
+            mend: Changes rows, ordered by id, before they are written; not their ids.
+        """
         self._convert()
         digest = hashlib.sha256()
         written = 0
-        for table in self._ordered():
+        for ordered in self._ordered():
+            table = mend(ordered) if mend else ordered
             for start in range(0, max(table.num_rows, 1), SHARD_ROWS):
                 rows = table.slice(start, SHARD_ROWS)
                 if rows.num_rows or not written:
@@ -130,11 +135,16 @@ class TableWriter:
             yield pa.concat_tables([empty, *parts]).sort_by("id")
 
     def _segment(self, index: int) -> Path:
-        return self._folder / f"{index:05d}.parquet"
+        return segment_path(self.place, index)
 
     def _segment_bytes(self, index: int) -> int:
         found = pq.read_metadata(self._segment(index))
         return sum(found.row_group(i).total_byte_size for i in range(found.num_row_groups))
+
+
+def segment_path(place: Path, index: int) -> Path:
+    """Return where a segment of an unfinished table lies."""
+    return place / ".segments" / f"{index:05d}.parquet"
 
 
 def update_hash(digest: "hashlib._Hash", table: pa.Table) -> None:

@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("sentences", "token_counts"),
     ("files",),
     ("table_writer",),
+    ("languages",),
     ("run_folder",),
     ("prompts",),
     (

@@ -1,14 +1,10 @@
 """The check of language: a row speaks the language of its passage."""
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from domainforge.filters.rows import Evidence, FilterConfig, Row
 from domainforge.filters.words import count_words
-
-if TYPE_CHECKING:
-    from py3langid.langid import LanguageIdentifier
+from domainforge.languages import NO_LANGUAGE, detect_language
 
 # Labels that a detector of n-grams can't tell apart reliably, or that are one written language.
 _ALIKE = (
@@ -19,7 +15,6 @@ _ALIKE = (
     frozenset({"zh", "wuu", "yue"}),
     frozenset({"uz", "uzs"}),
 )
-_NO_LANGUAGE = "zxx"
 
 
 def find_wrong_language(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
@@ -36,27 +31,11 @@ def _wrong_language(row: Row, config: FilterConfig, confidence: float) -> Eviden
     text = f"{row.question}\n{row.answer}"
     if min(count_words(text), count_words(row.passage)) < config.min_language_words:
         return None
-    passage, passage_sure = _detect(row.passage)
-    if passage_sure < confidence or passage == _NO_LANGUAGE:
+    passage, passage_sure = detect_language(row.passage)
+    if passage_sure < confidence or passage == NO_LANGUAGE:
         return None
-    language, sure = _detect(text)
+    language, sure = detect_language(text)
     alike = language == passage or any({language, passage} <= group for group in _ALIKE)
-    if alike or sure < confidence or language == _NO_LANGUAGE:
+    if alike or sure < confidence or language == NO_LANGUAGE:
         return None
     return f"the row is {language} ({sure:.2f}), its passage {passage} ({passage_sure:.2f})"
-
-
-@lru_cache(maxsize=1024)
-def _detect(text: str) -> tuple[str, float]:
-    """Return the likeliest language and its probability among all that the detector knows."""
-    language, probability = _identifier().classify(text)
-    return str(language), float(probability)
-
-
-@lru_cache(maxsize=1)
-def _identifier() -> "LanguageIdentifier":
-    # Our own instance, because the module's shared one gives scores instead of probabilities;
-    # the model takes half a second to load, so only a run that checks languages pays for it.
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

@@ -1,17 +1,23 @@
-"""Find the files of a source and read each by its kind."""
+"""Files as a source: find them, tell which have changed, have the others read by their kind."""
 
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from domainforge.errors import SourceError
-from domainforge.files import find_file
-from domainforge.records import Document
+from domainforge.files import file_hash, find_file
 from domainforge.sources.config import SourceConfig
-from domainforge.sources.kinds.known import BY_ENDING, BY_NAME, kind_of
-from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, UnreadableError
+from domainforge.sources.kinds.known import BY_ENDING, kind_of
+from domainforge.sources.loaded import LeftOut, Loaded, SourceFile
+from domainforge.sources.reading import FileWork, Reader, Reading
+
+_FILES_AT_ONCE = 256
+_SETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -32,11 +38,25 @@ def find_files(sources: Sequence[SourceConfig], project: Path) -> FoundFiles:
     Raises:
         SourceError: A source names nothing that exists.
     """
-    files: list[SourceFile] = []
-    dropped: list[LeftOut] = []
+    parts = find_by_source(sources, project)
+    return FoundFiles(
+        tuple(file for part in parts for file in part.files),
+        tuple(item for part in parts for item in part.dropped),
+    )
+
+
+def find_by_source(sources: Sequence[SourceConfig], project: Path) -> list[FoundFiles]:
+    """List the files of each source; one that an earlier source has is not listed again.
+
+    Raises:
+        SourceError: A source names nothing that exists.
+    """
     taken: dict[str, Path] = {}
     seen: set[Path] = set()
+    parts: list[FoundFiles] = []
     for source in sources:
+        files: list[SourceFile] = []
+        dropped: list[LeftOut] = []
         root, matches = _matches(str(source.files), project)
         for path in matches:
             real = path.resolve()
@@ -49,46 +69,89 @@ def find_files(sources: Sequence[SourceConfig], project: Path) -> FoundFiles:
                 dropped.append(LeftOut(uri, *reason))
             else:
                 files.append(SourceFile(path, uri, source))
-    return FoundFiles(tuple(files), tuple(dropped))
+        parts.append(FoundFiles(tuple(files), tuple(dropped)))
+    return parts
 
 
-def load_file(file: SourceFile, max_bytes: int) -> Loaded:
-    """Read one file by its kind; whatever is wrong with it comes back as a fault."""
-    try:
-        size = file.path.stat().st_size
-        if size > max_bytes:
-            raise UnreadableError("too_large", f"{size:,} bytes, the limit is {max_bytes:,}")
-        loaded = _load(file)
-    except UnreadableError as error:
-        return Loaded(faults=(LeftOut(file.uri, error.reason, error.detail),))
-    except OSError as error:
-        return Loaded(faults=(LeftOut(file.uri, "unreadable", error.strerror or "no access"),))
-    blank = [d for d in loaded.documents if not d.text.strip()]
-    if not blank and (loaded.documents or loaded.dropped or loaded.faults):
-        return loaded
-    return _without_blank(loaded, blank, file)
+class FilesSource:
+    """The files of a folder, a glob, or one file."""
+
+    def __init__(self, found: FoundFiles, hashes: "FileHashes") -> None:
+        self._found = found
+        self._hashes = hashes
+
+    @property
+    def count(self) -> int:
+        """How many files there are, those left out included."""
+        return len(self._found.files) + len(self._found.dropped)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return one hash over all names and contents."""
+        digest = hashlib.sha256()
+        for file in self._found.files:
+            digest.update(f"{file.uri}\0{self._hashes.of(file.path)}\n".encode())
+        for item in self._found.dropped:
+            digest.update(f"{item.uri}\0{item.reason}\n".encode())
+        return {"files": digest.hexdigest()}
+
+    def read(self, reader: Reader) -> Iterator[Reading]:
+        """Read the files in the order of their names."""
+        for item in self._found.dropped:
+            if not reader.done(item.uri):
+                loaded = Loaded(dropped=(item,))
+                yield Reading(item.uri, _ending(item.uri), loaded, revision=item.reason)
+        yield from read_unless_known(self._work(), reader)
+
+    def _work(self) -> Iterator[FileWork]:
+        for file in self._found.files:
+            yield FileWork(file, self._hashes.of(file.path))
 
 
-def _load(file: SourceFile) -> Loaded:
-    kind = BY_NAME[file.kind] if file.kind else kind_of(file.path.name)
-    assert kind is not None
-    if kind.load is not None:
-        return kind.load(file.path.read_bytes(), file)
-    assert kind.stream is not None
-    with file.path.open("rb") as handle:
-        parts = [part for part in kind.stream(handle, file, 0) if isinstance(part, Loaded)]
-    return Loaded(
-        tuple(document for part in parts for document in part.documents),
-        tuple(item for part in parts for item in part.dropped),
-        tuple(item for part in parts for item in part.faults),
-    )
+def read_unless_known(work: Iterable[FileWork], reader: Reader) -> Iterator[Reading]:
+    """Parse what is new, and name what is unchanged, in the order given."""
+    waiting: list[FileWork] = []
+    for item in work:
+        if reader.done(item.file.uri):
+            continue
+        if item.revision is not None and reader.known(item.file.uri) == item.revision:
+            yield from reader.parse(waiting)
+            waiting = []
+            kind = kind_of(item.file.path.name)
+            name = kind.name if kind else _ending(item.file.uri)
+            yield Reading(item.file.uri, name, revision=item.revision, unchanged=True)
+            continue
+        waiting.append(item)
+        if len(waiting) >= _FILES_AT_ONCE:
+            yield from reader.parse(waiting)
+            waiting = []
+    yield from reader.parse(waiting)
 
 
-def _without_blank(loaded: Loaded, blank: Sequence[Document], file: SourceFile) -> Loaded:
-    uris = [document.uri for document in blank] or [file.uri]
-    kept = tuple(document for document in loaded.documents if document not in blank)
-    empty = tuple(LeftOut(uri, "empty", "no text in it") for uri in uris)
-    return Loaded(kept, loaded.dropped + empty, loaded.faults)
+class FileHashes:
+    """SHA-256 of files, without reading those that are as the last ingest saw them."""
+
+    def __init__(self, known: Mapping[str, tuple[int, int, str]]) -> None:
+        self._known = dict(known)
+        self.seen: dict[str, tuple[int, int, str]] = {}
+
+    def of(self, path: Path) -> str:
+        """Return the hash, or what keeps the file from being read."""
+        name = os.fsencode(path).decode("utf-8", "replace")
+        try:
+            state = path.stat()
+            found = self.seen.get(name) or self._known.get(name)
+            if found is None or found[:2] != (state.st_size, state.st_mtime_ns):
+                found = (state.st_size, state.st_mtime_ns, file_hash(path))
+        except OSError as error:
+            return f"unreadable: {error.strerror}"
+        # A file that was written to just now may be again without its time telling.
+        if time.time_ns() - state.st_mtime_ns > _SETTLED_NS:
+            self.seen[name] = found
+        return found[2]
+
+
+def _ending(uri: str) -> str:
+    return Path(uri).suffix.lower() or "no ending"
 
 
 def _matches(pattern: str, project: Path) -> tuple[Path, list[Path]]:

@@ -10,8 +10,9 @@ from reportlab.lib.pagesizes import A4
 from reportlab.pdfgen.canvas import Canvas
 
 from domainforge.sources.config import SourceConfig
-from domainforge.sources.files import load_file
 from domainforge.sources.loaded import Loaded, SourceFile
+from domainforge.sources.wire import pack, unpack, unpack_loaded
+from domainforge.sources.worker import read_file
 
 MAX_BYTES = 10_000_000
 
@@ -22,6 +23,17 @@ def load_bytes(folder: Path, name: str, data: bytes, **config: object) -> Loaded
     path.write_bytes(data)
     source = SourceConfig.model_validate({"files": str(folder), **config})
     return load_file(SourceFile(path, f"kb/{name}", source), MAX_BYTES)
+
+
+def load_file(file: SourceFile, max_bytes: int) -> Loaded:
+    """Read a file as a worker does, in this process, all parts in one."""
+    messages = [unpack(pack(message)) for message in read_file(file, 0, max_bytes)]
+    parts = [unpack_loaded(m["loaded"]) for m in messages if "loaded" in m]
+    return Loaded(
+        tuple(document for part in parts for document in part.documents),
+        tuple(item for part in parts for item in part.dropped),
+        tuple(item for part in parts for item in part.faults),
+    )
 
 
 def make_pdf(pages: Sequence[Sequence[str]], title: str | None = None) -> bytes:

@@ -5,9 +5,9 @@ import pytest
 
 from domainforge.errors import SourceError
 from domainforge.sources.config import SourceConfig
-from domainforge.sources.files import FoundFiles, find_files, load_file
+from domainforge.sources.files import FoundFiles, find_files
 from domainforge.sources.loaded import SourceFile
-from tests.sources.samples import MAX_BYTES
+from tests.sources.samples import MAX_BYTES, load_file
 
 
 def write(root: Path, *names: str) -> None:

@@ -1,0 +1,67 @@
+"""Which class reads which place: an entry of `sources:` to what can be asked to read it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from domainforge.sources.config import SourceConfig
+from domainforge.sources.files import FileHashes, FilesSource, find_by_source
+from domainforge.sources.reading import Source
+
+# Asked again only when the user says so: nobody can tell cheaply whether they have changed.
+REMOTE = ("web", "sql", "dataset")
+
+
+@dataclass(frozen=True)
+class OpenSource:
+    """A source ready to read, and the entry that it comes from."""
+
+    config: SourceConfig
+    source: Source
+
+
+def open_sources(
+    configs: Sequence[SourceConfig], project: Path, hashes: FileHashes
+) -> list[OpenSource]:
+    """Open all sources, in the order of the pipeline file; nothing is read yet.
+
+    Raises:
+        SourceError: A place that doesn't exist or may not be asked.
+    """
+    folders = [config for config in configs if config.files is not None]
+    found = dict(zip(map(id, folders), find_by_source(folders, project), strict=True))
+    return [
+        OpenSource(
+            config,
+            FilesSource(found[id(config)], hashes)
+            if config.files is not None
+            else _open_place(config, project),
+        )
+        for config in configs
+    ]
+
+
+def _open_place(config: SourceConfig, project: Path) -> Source:
+    from domainforge.sources.hub_datasets.source import DatasetSource
+    from domainforge.sources.sql.source import SqlSource
+    from domainforge.sources.web.source import WebSource
+    from domainforge.sources.workspaces.confluence import ConfluenceSource
+    from domainforge.sources.workspaces.git import GitSource
+    from domainforge.sources.workspaces.notion import NotionSource
+    from domainforge.sources.workspaces.obsidian import ObsidianSource
+    from domainforge.sources.workspaces.slack import SlackSource
+    from domainforge.sources.workspaces.wiki_dump import MediaWikiSource
+
+    if config.place == "web":
+        return WebSource(config)
+    classes: Mapping[str, type[Source]] = {
+        "confluence": ConfluenceSource,
+        "dataset": DatasetSource,
+        "git": GitSource,
+        "mediawiki": MediaWikiSource,
+        "notion": NotionSource,
+        "obsidian": ObsidianSource,
+        "slack": SlackSource,
+        "sql": SqlSource,
+    }
+    return classes[config.place](config, project)  # type: ignore[call-arg]  # a Protocol has no __init__

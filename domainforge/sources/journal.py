@@ -1,0 +1,254 @@
+"""What an ingest has read so far, in SQLite: kept beside the documents for the next one.
+
+Holds names, hashes and counts, never text. One transaction goes with the segments of documents
+that are on disk, so that an interrupted ingest goes on where the two agree.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from domainforge.records import Document
+from domainforge.sources.loaded import LeftOut
+from domainforge.sources.reading import Reading
+
+FILE_NAME = ".items.sqlite"
+_TABLES = """
+CREATE TABLE IF NOT EXISTS sources (
+    source TEXT PRIMARY KEY, position TEXT, documents INTEGER NOT NULL DEFAULT 0,
+    characters INTEGER NOT NULL DEFAULT 0, finished INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS items (
+    source TEXT, uri TEXT, kind TEXT, revision TEXT, parts INTEGER NOT NULL, whole INTEGER NOT NULL,
+    again INTEGER NOT NULL, size_bytes INTEGER NOT NULL, PRIMARY KEY (source, uri)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS documents (
+    id TEXT PRIMARY KEY, uri TEXT, sha BLOB, source TEXT, item TEXT, characters INTEGER,
+    language TEXT, blank_pages INTEGER, carried INTEGER) WITHOUT ROWID;
+CREATE UNIQUE INDEX IF NOT EXISTS documents_by_text ON documents (sha);
+CREATE UNIQUE INDEX IF NOT EXISTS documents_by_uri ON documents (uri);
+CREATE INDEX IF NOT EXISTS documents_by_item ON documents (source, item);
+CREATE TABLE IF NOT EXISTS names (sha BLOB, uri TEXT, source TEXT, item TEXT);
+CREATE INDEX IF NOT EXISTS names_by_item ON names (source, item);
+CREATE TABLE IF NOT EXISTS left_out (
+    source TEXT, item TEXT, uri TEXT, reason TEXT, detail TEXT, fault INTEGER);
+CREATE INDEX IF NOT EXISTS left_out_by_item ON left_out (source, item);
+CREATE TABLE IF NOT EXISTS counts (source TEXT, item TEXT, reason TEXT, number INTEGER);
+CREATE INDEX IF NOT EXISTS counts_by_item ON counts (source, item);
+CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER,
+    sha256 TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT);
+"""
+# Faults that may be gone the next time, though the item is the same.
+_PASSING = ("too_slow", "too_much_memory", "crashed", "changed_while_read", "unreadable", "no_ocr")
+
+
+class Journal:
+    """The state of one ingest, and a look at the last whole one."""
+
+    def __init__(self, path: Path, previous: Path | None = None) -> None:
+        self._file = sqlite3.connect(path, isolation_level=None)
+        self._file.executescript(_TABLES)
+        self._previous = previous is not None and previous.exists()
+        if self._previous:
+            # `mode=ro` would refuse a database whose folder can't be written.
+            self._file.execute("ATTACH ? AS old", (str(previous),))
+        self._file.execute("BEGIN")
+
+    @property
+    def file(self) -> sqlite3.Connection:
+        """The open database."""
+        return self._file
+
+    @property
+    def segments(self) -> int:
+        """How many segments of documents belong to this state."""
+        row = self._file.execute("SELECT value FROM facts WHERE name = 'segments'").fetchone()
+        return int(row[0]) if row else 0
+
+    def commit(self, segments: int) -> None:
+        """Make everything so far durable, together with that many segments."""
+        self._file.execute("REPLACE INTO facts VALUES ('segments', ?)", (str(segments),))
+        self._file.execute("COMMIT")
+        self._file.execute("BEGIN")
+
+    def close(self) -> None:
+        """Close without committing."""
+        self._file.close()
+
+    def begin_source(self, source: str) -> tuple[Any, bool]:
+        """Return where a source is to go on, and whether it is finished."""
+        self._file.execute("INSERT OR IGNORE INTO sources (source) VALUES (?)", (source,))
+        row = self._row("SELECT position, finished FROM sources WHERE source = ?", source)
+        return (json.loads(row[0]) if row[0] else None), bool(row[1])
+
+    def end_source(self, source: str) -> None:
+        """Note that nothing more comes of it."""
+        self._file.execute("UPDATE sources SET finished = 1 WHERE source = ?", (source,))
+
+    def size_of_source(self, source: str) -> tuple[int, int]:
+        """Return how many documents and characters it has given."""
+        documents, characters = self._row(
+            "SELECT documents, characters FROM sources WHERE source = ?", source
+        )
+        return documents, characters
+
+    def done(self, source: str, uri: str) -> bool:
+        """Tell whether an item is here whole."""
+        sql = "SELECT 1 FROM items WHERE source = ? AND uri = ? AND whole = 1"
+        return self._file.execute(sql, (source, uri)).fetchone() is not None
+
+    def parts(self, source: str, uri: str) -> int:
+        """Return how many parts of an unfinished item are here."""
+        sql = "SELECT parts FROM items WHERE source = ? AND uri = ? AND whole = 0"
+        row = self._file.execute(sql, (source, uri)).fetchone()
+        return row[0] if row else 0
+
+    def known(self, source: str, uri: str, room: int | None) -> str | None:
+        """Return the revision of an item that can be taken over from the last whole ingest.
+
+        Not where something about it may pass, nor where it was a copy of a text that isn't here.
+
+        Args:
+            source: Which source, by its recipe.
+            uri: The item.
+            room: How many documents the source may still give.
+        """
+        if not self._previous:
+            return None
+        sql = "SELECT revision, again FROM old.items WHERE source = ? AND uri = ? AND whole = 1"
+        row = self._file.execute(sql, (source, uri)).fetchone()
+        if row is None or row[1]:
+            return None
+        where = (source, uri)
+        lost = self._file.execute(
+            "SELECT 1 FROM old.names n WHERE source = ? AND item = ? "
+            "AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.sha = n.sha)",
+            where,
+        ).fetchone()
+        taken = self._file.execute(
+            "SELECT 1 FROM old.documents o JOIN documents d ON d.uri = o.uri AND d.sha != o.sha "
+            "WHERE o.source = ? AND o.item = ?",
+            where,
+        ).fetchone()
+        count = self._row(
+            "SELECT count(*) FROM old.documents WHERE source = ? AND item = ?", *where
+        )[0]
+        crowded = room is not None and count > room
+        return None if lost or taken or crowded else row[0]
+
+    def carry(self, source: str, uri: str) -> None:
+        """Take an unchanged item over as it was."""
+        where = (source, uri)
+        # What became another's copy since then is one more name of that.
+        self._file.execute(
+            "INSERT INTO names SELECT o.sha, o.uri, o.source, o.item FROM old.documents o "
+            "JOIN documents d ON d.sha = o.sha WHERE o.source = ? AND o.item = ?",
+            where,
+        )
+        for table in ("names", "left_out", "counts", "items"):
+            condition = "uri = ?" if table == "items" else "item = ?"
+            self._file.execute(
+                f"INSERT INTO {table} SELECT * FROM old.{table} WHERE source = ? AND {condition}",
+                where,
+            )
+        self._file.execute(
+            "INSERT OR IGNORE INTO documents SELECT id, uri, sha, source, item, characters, "
+            "language, blank_pages, 1 FROM old.documents WHERE source = ? AND item = ?",
+            where,
+        )
+        self._file.execute(
+            "UPDATE sources SET (documents, characters) = (SELECT sources.documents + count(*), "
+            "sources.characters + coalesce(sum(d.characters), 0) FROM documents d "
+            "WHERE d.source = ?1 AND d.item = ?2) WHERE source = ?1",
+            where,
+        )
+
+    def put_document(self, source: str, item: str, document: Document, sha: bytes) -> bool:
+        """Note a document; returns False where the same text is here under another name."""
+        where = (source, item)
+        if self.holds_text(sha):
+            self._file.execute("INSERT INTO names VALUES (?, ?, ?, ?)", (sha, document.uri, *where))
+            return False
+        blank = len(document.metadata.get("pages_without_text") or ())
+        size = len(document.text)
+        self._file.execute(
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+            (document.id, document.uri, sha, *where, size, document.language, blank),
+        )
+        self._file.execute(
+            "UPDATE sources SET documents = documents + 1, characters = characters + ? "
+            "WHERE source = ?",
+            (size, source),
+        )
+        return True
+
+    def holds_text(self, sha: bytes) -> bool:
+        """Tell whether a text is here already."""
+        sql = "SELECT 1 FROM documents WHERE sha = ?"
+        return self._file.execute(sql, (sha,)).fetchone() is not None
+
+    def uri_is_free(self, uri: str) -> bool:
+        """Tell whether no document has that name."""
+        return not self._file.execute("SELECT 1 FROM documents WHERE uri = ?", (uri,)).fetchone()
+
+    def put_left_out(self, source: str, item: str, left_out: LeftOut, *, fault: bool) -> None:
+        """Note what gave no document."""
+        row = (source, item, left_out.uri, left_out.reason, left_out.detail, fault)
+        self._file.execute("INSERT INTO left_out VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def put_count(self, source: str, item: str, reason: str, number: int) -> None:
+        """Note how many documents were not wanted, where a list of them would tell nothing."""
+        self._file.execute("INSERT INTO counts VALUES (?, ?, ?, ?)", (source, item, reason, number))
+
+    def put_item(self, source: str, reading: Reading, *, cut: bool = False) -> None:
+        """Note one reading of an item, after what it gave; `cut`: not all of it was taken."""
+        passing = any(fault.reason in _PASSING for fault in reading.loaded.faults)
+        again = cut or passing or reading.revision is None
+        self._file.execute(
+            "INSERT INTO items VALUES (?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT (source, uri) DO UPDATE "
+            "SET parts = parts + 1, whole = max(whole, excluded.whole), revision = "
+            "excluded.revision, again = max(again, excluded.again), "
+            "size_bytes = max(size_bytes, excluded.size_bytes)",
+            (
+                source,
+                reading.uri,
+                reading.kind,
+                reading.revision,
+                reading.last,
+                again,
+                reading.size_bytes,
+            ),
+        )
+        if reading.position is not None:
+            self._file.execute(
+                "UPDATE sources SET position = ? WHERE source = ?",
+                (json.dumps(reading.position), source),
+            )
+
+    def put_hashes(self, hashes: Mapping[str, tuple[int, int, str]]) -> None:
+        """Keep the hashes of files for the next ingest."""
+        rows = ((name, *entry) for name, entry in hashes.items())
+        self._file.executemany("REPLACE INTO hashes VALUES (?, ?, ?, ?)", rows)
+
+    def rows(self, sql: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a query."""
+        yield from self._file.execute(sql, values)
+
+    def _row(self, sql: str, *values: Any) -> tuple[Any, ...]:
+        row: tuple[Any, ...] = self._file.execute(sql, values).fetchone()
+        return row
+
+
+def known_hashes(path: Path) -> dict[str, tuple[int, int, str]]:
+    """Return size, time of change (ns) and SHA-256 of files, as an ingest left them."""
+    if not path.exists():
+        return {}
+    with closing(sqlite3.connect(path)) as file:
+        row = file.execute("SELECT value FROM facts WHERE name = 'hashes'").fetchone()
+    return (
+        {name: (entry[0], entry[1], entry[2]) for name, entry in json.loads(row[0]).items()}
+        if (row)
+        else {}
+    )

@@ -1,0 +1,99 @@
+"""What an ingest read and what it could not: a table by kind, and a list of every item."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from domainforge.sources.journal import Journal
+
+LIST_NAME = "ingest.csv"
+_COLUMNS = ("uri", "kind", "state", "documents", "characters", "languages", "reason", "detail")
+_MOST_LANGUAGES = 3
+_BY_ITEM = """
+SELECT i.uri, i.kind,
+    (SELECT count(*) FROM documents d WHERE d.source = i.source AND d.item = i.uri) AS documents,
+    (SELECT coalesce(sum(characters), 0) FROM documents d
+     WHERE d.source = i.source AND d.item = i.uri) AS characters,
+    (SELECT group_concat(DISTINCT language) FROM documents d
+     WHERE d.source = i.source AND d.item = i.uri) AS languages,
+    (SELECT coalesce(sum(blank_pages), 0) FROM documents d
+     WHERE d.source = i.source AND d.item = i.uri) AS blank_pages,
+    (SELECT count(*) FROM left_out l WHERE l.source = i.source AND l.item = i.uri AND fault) AS bad,
+    (SELECT count(*) FROM names n WHERE n.source = i.source AND n.item = i.uri) AS copies,
+    (SELECT reason || char(10) || detail FROM left_out l
+     WHERE l.source = i.source AND l.item = i.uri ORDER BY fault DESC LIMIT 1) AS why
+FROM items i ORDER BY i.source, i.uri
+"""
+
+
+@dataclass
+class KindRow:
+    """How the items of one kind fared."""
+
+    kind: str
+    read: int = 0
+    partly: int = 0
+    unreadable: int = 0
+    skipped: int = 0
+    documents: int = 0
+    characters: int = 0
+
+
+def write_list(journal: Journal, path: Path) -> list[KindRow]:
+    """Write every item with its fate as CSV; returns the sums by kind."""
+    kinds: dict[str, KindRow] = {}
+    with path.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(_COLUMNS)
+        for row in _items(journal):
+            writer.writerow(row)
+            kind = kinds.setdefault(str(row[1]), KindRow(str(row[1])))
+            state = str(row[2])
+            setattr(kind, state, getattr(kind, state) + 1)
+            kind.documents += int(row[3])
+            kind.characters += int(row[4])
+    return sorted(kinds.values(), key=lambda kind: (-kind.documents, kind.kind))
+
+
+def _items(journal: Journal) -> Iterator[Sequence[Any]]:
+    for uri, kind, documents, characters, languages, blank, bad, copies, why in journal.rows(
+        _BY_ITEM
+    ):
+        reason, _, detail = (why or "").partition("\n")
+        if bad or blank:
+            state = "partly" if documents or copies else "unreadable"
+        else:
+            state = "read" if documents or copies else "skipped"
+        if blank and not bad:
+            reason, detail = "pages_without_text", f"{blank} pages"
+        yield uri, kind, state, documents, characters, languages or "", reason, detail
+
+
+def describe_kinds(kinds: Sequence[KindRow]) -> str:
+    """Return the sums by kind as an aligned table."""
+    head = ("kind", "read", "partly", "unreadable", "skipped", "documents", "characters")
+    rows: list[tuple[str, ...]] = [head]
+    for kind in kinds:
+        counts = (kind.read, kind.partly, kind.unreadable, kind.skipped)
+        numbers = (f"{n:,}" if n else "-" for n in (*counts, kind.documents, kind.characters))
+        rows.append((kind.kind, *numbers))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def most_common_languages(journal: Journal) -> str:
+    """Return the languages of most documents, as `en 120, de 4`."""
+    sql = (
+        "SELECT coalesce(language, '?'), count(*) AS n FROM documents "
+        f"GROUP BY 1 ORDER BY n DESC, 1 LIMIT {_MOST_LANGUAGES}"
+    )
+    return ", ".join(f"{language} {number:,}" for language, number in journal.rows(sql))

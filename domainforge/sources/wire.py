@@ -1,0 +1,81 @@
+"""What goes between ingest and its worker processes: one JSON message a line, data only.
+
+Nothing that executes on arrival (no pickle): a file that takes over its parser gets no further.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from domainforge.records import Document, Section
+from domainforge.sources.config import SourceConfig
+from domainforge.sources.loaded import LeftOut, Loaded, SourceFile
+
+
+def pack(message: Mapping[str, Any]) -> bytes:
+    """Return a message as one line."""
+    try:
+        return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE, default=str)
+    except (TypeError, orjson.JSONEncodeError):
+        # Half characters, keys that are no text, integers past 64 bits.
+        return orjson.dumps(_plain(message), option=orjson.OPT_APPEND_NEWLINE, default=str)
+
+
+def unpack(line: bytes) -> dict[str, Any]:
+    """Read a message."""
+    message: dict[str, Any] = orjson.loads(line)
+    return message
+
+
+def pack_file(file: SourceFile) -> dict[str, Any]:
+    """Return a file to read as JSON values."""
+    return {
+        "path": str(file.path),
+        "uri": file.uri,
+        "kind": file.kind,
+        "given": dict(file.given),
+        "config": file.config.model_dump(mode="json"),
+    }
+
+
+def unpack_file(message: Mapping[str, Any]) -> SourceFile:
+    """Read a file to read."""
+    config = SourceConfig.model_validate(message["config"])
+    path = Path(message["path"])
+    return SourceFile(path, message["uri"], config, message["kind"], message["given"])
+
+
+def pack_loaded(loaded: Loaded) -> dict[str, Any]:
+    """Return what a file gave as JSON values."""
+    return asdict(loaded)
+
+
+def unpack_loaded(message: Mapping[str, Any]) -> Loaded:
+    """Read what a file gave."""
+    return Loaded(
+        tuple(_document(fields) for fields in message["documents"]),
+        tuple(LeftOut(**fields) for fields in message["dropped"]),
+        tuple(LeftOut(**fields) for fields in message["faults"]),
+    )
+
+
+def _document(fields: dict[str, Any]) -> Document:
+    sections = tuple(Section(**section) for section in fields.pop("sections"))
+    return Document(**{**fields, "uris": tuple(fields["uris"]), "sections": sections})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, bool | float) or value is None:
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else str(value)
+    return _plain(str(value))
