@@ -16,6 +16,7 @@ from domainforge.evaluation.control import load_control
 from domainforge.pipeline_file import Pipeline
 from domainforge.records import canonical_json, text_hash
 from domainforge.run_folder import Inputs, Manifest, RunFolder, read_manifest
+from domainforge.sources.reading import Source
 from domainforge.stage import Stage, StageResult, shaping_values
 from domainforge.stages import (
     assign,
@@ -69,7 +70,12 @@ class RunReport:
     scores: Mapping[str, Any] | None = None
 
 
-def make_context(pipeline: Pipeline, project: Path, listener: Listener) -> Context:
+def make_context(
+    pipeline: Pipeline,
+    project: Path,
+    listener: Listener,
+    extra_sources: Sequence[Source] = (),
+) -> Context:
     """Bind a pipeline to a project folder."""
     exam = pipeline.evaluate.exam
 
@@ -85,6 +91,7 @@ def make_context(pipeline: Pipeline, project: Path, listener: Listener) -> Conte
         exam_path=None,
         emit=emit,
         run_name=pipeline.name,
+        extra_sources=tuple(extra_sources),
     )
     if exam is None:
         return context
@@ -101,6 +108,7 @@ def run_pipeline(
     *,
     from_stage: str | None = None,
     until_stage: str | None = None,
+    extra_sources: Sequence[Source] = (),
 ) -> RunReport:
     """Run what has changed since the last time, in order; what is whole is skipped.
 
@@ -110,6 +118,8 @@ def run_pipeline(
         listener: Called with every event as it happens.
         from_stage: Run this stage and the later ones again even where nothing changed.
         until_stage: Stop after this stage.
+        extra_sources: Sources made in Python (a LangChain loader, a class of your own), read
+            after those of the pipeline file.
 
     Raises:
         DomainForgeError: Something that the user can mend; what was finished stays.
@@ -125,7 +135,7 @@ def run_pipeline(
                 run.append_event(event)
             listener(event)
 
-        context = make_context(pipeline, project, listen)
+        context = make_context(pipeline, project, listen, extra_sources)
         if pipeline.teacher.budget.max_usd is not None:
             teacher_price(pipeline.teacher)  # a cap without a price must show before any work
         context.exam  # noqa: B018  a broken exam must show now, not after the training
@@ -136,7 +146,8 @@ def run_pipeline(
         if was_stopped or not record["stages"]:
             run.write_record(record)  # so that `status` knows of a run in its first stage
         listen({"event": "run", "name": pipeline.name, "seed": pipeline.seed})
-        if last >= [stage.name for stage in STAGES].index(generate.STAGE.name):
+        asks = bool(pipeline.generate.tasks)
+        if asks and last >= [stage.name for stage in STAGES].index(generate.STAGE.name):
             for text in describe_missing_keys(pipeline.teacher):
                 listen({"event": "note", "text": text})
         states: list[StageState] = []

@@ -32,6 +32,11 @@ DOCUMENT_SCHEMA = pa.schema(
     ]
 )
 
+# A document that is a chat: its messages stand in its metadata, its text is how they read.
+CHAT_MEDIA_TYPE = "application/x-chat"
+# In the place of prompt and teacher: an example that its source holds as it is.
+GIVEN = "given"
+
 CHUNK_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -45,6 +50,7 @@ CHUNK_SCHEMA = pa.schema(
         ("text", pa.string()),
         ("tokens", pa.int32()),
         ("context", pa.string()),
+        ("messages", pa.list_(MESSAGE)),
     ]
 )
 
@@ -134,6 +140,8 @@ class Chunk:
     Attributes:
         context: What the passage can't be read without and doesn't hold: the head of the table
             that it is cut from. Not counted in `tokens`.
+        messages: Of a document that is a chat, which is one chunk; it is learned as it is, so that
+            nothing is asked about it. Empty for every other passage.
     """
 
     document_id: str
@@ -146,6 +154,7 @@ class Chunk:
     text: str
     tokens: int
     context: str = ""
+    messages: tuple[dict[str, str], ...] = ()
 
     @property
     def id(self) -> str:
@@ -259,6 +268,14 @@ def question_of(row: dict[str, Any]) -> str:
 def answer_of(row: dict[str, Any]) -> str:
     """Return the last assistant message of a chat row, or an empty string."""
     return _last_message(row, "assistant")
+
+
+def said_in(row: dict[str, Any]) -> str:
+    """Return what is said in a row, to compare it by: all turns of a chat, the system's aside."""
+    said = [m["content"] for m in row.get("messages") or () if m["role"] != "system"]
+    if len(said) > 2:
+        return "\n".join(said)
+    return f"{question_of(row)}\n{answer_of(row)}".strip()
 
 
 def _last_message(row: dict[str, Any], role: str) -> str:

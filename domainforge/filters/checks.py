@@ -16,16 +16,22 @@ class Check:
         find: Takes a batch, gives the evidence against each row, or None.
         thresholds: The fields of FilterConfig that it reads.
         texts: Whether it is also asked about rows of kind `text`.
+        given: Whether it is also asked about chats that came with their source.
     """
 
     name: Reason
     find: Callable[[Sequence[Row], FilterConfig], list[Evidence]]
     thresholds: tuple[str, ...] = ()
     texts: bool = False
+    given: bool = False
+
+    def concerns(self, row: Row) -> bool:
+        """Tell whether it has something to say about such a row."""
+        return self.given if row.given else self.texts or row.kind == "chat"
 
 
 CHECKS = (
-    Check("empty", form.find_empty, texts=True),
+    Check("empty", form.find_empty, texts=True, given=True),
     Check(
         "too_short",
         form.find_too_short,
@@ -33,14 +39,15 @@ CHECKS = (
         texts=True,
     ),
     Check("too_long", form.find_too_long, ("max_question_words", "max_answer_words")),
-    Check("refusal", phrases.find_refusal, texts=True),
-    Check("injection", phrases.find_injection, texts=True),
+    Check("refusal", phrases.find_refusal, texts=True, given=True),
+    Check("injection", phrases.find_injection, texts=True, given=True),
     Check("template_leftover", phrases.find_template_leftover, texts=True),
     Check(
         "repetition",
         form.find_repetition,
         ("max_word_run", "max_repeated_ngram_share", "max_repeated_line_share"),
         texts=True,
+        given=True,
     ),
     Check("not_a_question", form.find_not_a_question, ("require_question",)),
     Check("question_is_answer", form.find_question_is_answer),
@@ -75,9 +82,7 @@ def check_rows(rows: Sequence[Row], config: FilterConfig) -> list[Finding | None
         if check.name in config.skip:
             continue
         open_rows = [
-            at
-            for at, row in enumerate(rows)
-            if findings[at] is None and (check.texts or row.kind == "chat")
+            at for at, row in enumerate(rows) if findings[at] is None and check.concerns(row)
         ]
         found = check.find([rows[at] for at in open_rows], config)
         for at, evidence in zip(open_rows, found, strict=True):

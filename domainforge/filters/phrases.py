@@ -106,7 +106,8 @@ def find_injection(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
 
 
 def _refusal(row: Row) -> Evidence:
-    for text in (row.question, row.answer):
+    # "I can't ..." is how people begin to ask.
+    for text in (row.answer,) if row.given else (row.question, row.answer):
         found = _REFUSALS.search(_straighten(text[:_OPENING_CHARS]))
         if found and not contains_words(row.passage, found.group()):
             return repr(found.group().strip())
@@ -130,7 +131,7 @@ def _template_leftover(row: Row) -> Evidence:
 
 
 def _injection(row: Row) -> Evidence:
-    for text in map(_straighten, (row.question, row.answer)):
+    for text in map(_straighten, (row.answer,) if row.given else (row.question, row.answer)):
         found = _OBEYS.search(text)
         if found:
             return repr(found.group())

@@ -112,6 +112,7 @@ class Row:
         passage: The whole chunk.
         asked_about: The part of the chunk that the teacher saw.
         context: Title and headings of the chunk.
+        given: It came with its source; nobody wrote it about a passage, and it has none.
     """
 
     id: str
@@ -122,6 +123,7 @@ class Row:
     passage: str
     asked_about: str
     context: str
+    given: bool = False
 
     @cached_property
     def support(self) -> Support | None:
@@ -156,7 +158,7 @@ class Row:
 
     def scores(self) -> dict[str, float]:
         """What the checks measured, for the rows that stay."""
-        if self.kind != "chat":
+        if self.kind != "chat" or self.given:
             return {}
         scores = {"question_related": round(self.question_related_share, 4)}
         if self.support is not None:
@@ -187,6 +189,19 @@ def read_row(
         asked_about=_span(example, chunk),
         context="\n".join([chunk["title"] or "", *(chunk["headings"] or ())]),
     )
+
+
+def read_turns(example: Mapping[str, Any]) -> list[Row]:
+    """Take a chat that came with its source apart: one row for each answer and what led to it."""
+    rows: list[Row] = []
+    question = ""
+    for message in example["messages"]:
+        if message["role"] == "user":
+            question = message["content"]
+        elif message["role"] == "assistant":
+            said = (question, message["content"], None, "", "", "", True)
+            rows.append(Row(example["id"], example["kind"], *said))
+    return rows
 
 
 def _span(example: Mapping[str, Any], chunk: Mapping[str, Any]) -> str:

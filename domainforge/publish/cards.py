@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from domainforge.records import GIVEN
+
 EMBEDDED_BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _LINES = {
     "student": "student against base",
@@ -55,6 +57,8 @@ def base_name(student: str, project: Path) -> str:
 
 def teacher_name(identity: str) -> str:
     """Name the teacher in public: its model, without the address or the folder it lies in."""
+    if identity == GIVEN:
+        return "none"
     _, endpoint, model = identity.rpartition("|")
     if not endpoint:
         return f"{EMBEDDED_BASE} ({identity[:23]})"
@@ -74,7 +78,7 @@ def model_card(facts: Facts) -> str:
         f"# {facts.name}",
         "",
         f"`{facts.base}`, trained with DomainForge on {facts.documents['total']} documents and on "
-        "questions that a teacher model wrote about them.",
+        f"{_learned_from(facts, 'them')}.",
         "",
         "## What it knows, measured",
         "",
@@ -137,7 +141,7 @@ def dataset_card(facts: Facts, files: Mapping[str, Sequence[str]]) -> str:
         "---",
         f"# Rows of {facts.name}",
         "",
-        "One configuration per kind: `chat` rows were written by a teacher model about passages, "
+        f"One configuration per kind: `chat` rows are {_learned_from(facts, 'passages')}, "
         "`text` rows are the passages themselves. Each row names its document, its passage (chunk "
         "id and character span), the prompt and its hash, the teacher and the ledger keys of the "
         "replies that it was made of.",
@@ -152,6 +156,16 @@ def dataset_card(facts: Facts, files: Mapping[str, Sequence[str]]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _learned_from(facts: Facts, about: str) -> str:
+    """Say where the chats come from."""
+    parts = []
+    if facts.prompts.keys() - {GIVEN}:
+        parts.append(f"questions that a teacher model wrote about {about}")
+    if GIVEN in facts.prompts:
+        parts.append(f"chats that were found as they are (prompt `{GIVEN}`)")
+    return " and ".join(parts) or "no chats"
 
 
 def _score_table(scores: Mapping[str, Any]) -> list[str]:

@@ -63,6 +63,11 @@ class SourceConfig(Settings):
     keep_raw: bool = Field(
         False, description="Keep the text as it was before cleaning, beside the clean one."
     )
+    chats: bool = Field(
+        False,
+        description="Rows that hold chat messages are chats to learn from as they are, without a "
+        "teacher; else such rows are left out.",
+    )
     ocr: bool = Field(
         False,
         description="Read scanned pages of PDF files by OCR: `pip install 'domainforge[ocr]'`.",

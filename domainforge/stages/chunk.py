@@ -1,6 +1,7 @@
 """Documents to chunks: passages of bounded tokens with their heading path and exact span."""
 
 import hashlib
+import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,13 +19,13 @@ from pydantic import Field, model_validator
 from domainforge.chunking import chunk_document
 from domainforge.context import Context
 from domainforge.errors import DataError
-from domainforge.records import CHUNK_SCHEMA, Chunk, Document, stable_id
+from domainforge.records import CHAT_MEDIA_TYPE, CHUNK_SCHEMA, Chunk, Document, stable_id
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.table_writer import read_batches
 from domainforge.token_counts import TokenCounter
 
-_COLUMNS = ("id", "uri", "title", "text")
+_COLUMNS = ("id", "uri", "title", "text", "media_type", "metadata")
 _NAMED = 5
 _PROGRESS_EVENTS = 200
 # More would wait for one another: a quarter of the work is Python's.
@@ -67,6 +68,8 @@ def run(config: ChunkConfig, inputs: Inputs, out: Output, context: Context) -> S
 
     def cut(row: _Row) -> _Made:
         document = Document(row["uri"], row["title"], row["text"])
+        if row["media_type"] == CHAT_MEDIA_TYPE:
+            return [_whole_chat(document, row["metadata"], counter)]
         return chunk_document(document, counter, config.max_tokens, config.min_tokens)
 
     rows = (
@@ -86,6 +89,22 @@ def run(config: ChunkConfig, inputs: Inputs, out: Output, context: Context) -> S
         raise DataError(f"none of the {total} documents has text under its title; check ingest")
     out.finish(writer)
     return _result(tally, before.count)
+
+
+def _whole_chat(document: Document, metadata: str, counter: TokenCounter) -> Chunk:
+    """Make one chunk of a chat, however long: its turns are learned together or not at all."""
+    return Chunk(
+        document_id=document.id,
+        uri=document.uri,
+        title=document.title,
+        headings=(),
+        index=0,
+        start=0,
+        end=len(document.text),
+        text=document.text,
+        tokens=len(counter.encode(document.text)),
+        messages=tuple(json.loads(metadata)["messages"]),
+    )
 
 
 def _ahead(rows: Iterable[_Row], work: Callable[[_Row], _Made]) -> Iterator[tuple[_Row, _Made]]:
@@ -199,5 +218,5 @@ STAGE = Stage(
     writes="chunks",
     reads=("ingest",),
     identity=identify,
-    version=2,
+    version=3,
 )

@@ -11,7 +11,7 @@ from domainforge.context import Context
 from domainforge.deduplicate.exact import exact_key
 from domainforge.deduplicate.near import Link, find_clusters
 from domainforge.deduplicate.shingles import Shingling, text_jaccard
-from domainforge.records import EXAMPLE_SCHEMA, answer_of, ordered_table, question_of, stable_id
+from domainforge.records import EXAMPLE_SCHEMA, ordered_table, question_of, said_in, stable_id
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
 
@@ -53,7 +53,7 @@ def dedup_rows(table: pa.Table, config: DedupConfig, seed: int) -> Deduplicated:
     No cluster is ever lost: each side that had a row of it keeps exactly one.
     """
     rows = sorted(table.to_pylist(), key=lambda row: str(row["id"]))
-    texts = [f"{question_of(row)}\n{answer_of(row)}".strip() for row in rows]
+    texts = [said_in(row) for row in rows]
     clusters = find_clusters(texts, config.near_jaccard, seed, config.shingling)
     groups: dict[tuple[int, str | None], list[int]] = defaultdict(list)
     for at, label in enumerate(clusters.labels):

@@ -10,8 +10,8 @@ import pyarrow as pa
 from domainforge.context import Context
 from domainforge.errors import DataError
 from domainforge.filters.checks import check_rows
-from domainforge.filters.rows import FilterConfig, Row, read_row
-from domainforge.records import EXAMPLE_SCHEMA, canonical_json
+from domainforge.filters.rows import FilterConfig, Row, read_row, read_turns
+from domainforge.records import EXAMPLE_SCHEMA, GIVEN, canonical_json
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Stage, StageResult
 
@@ -48,13 +48,15 @@ def filter_rows(
     rows_kept = 0
     for start in range(0, table.num_rows, _BATCH_ROWS):
         examples = table.slice(start, _BATCH_ROWS).to_pylist()
-        rows = [_pair(example, passages) for example in examples]
-        findings = check_rows(rows, config)
+        rows = [_rows_of(example, passages) for example in examples]
+        found = iter(check_rows([row for own in rows for row in own], config))
         passed: list[dict[str, Any]] = []
         failed: list[dict[str, Any]] = []
-        for example, row, finding in zip(examples, rows, findings, strict=True):
+        for example, own in zip(examples, rows, strict=True):
+            findings = [next(found) for _ in own]
+            finding = next((each for each in findings if each is not None), None)
             if finding is None:
-                scores = {**json.loads(example["scores"] or "{}"), **row.scores()}
+                scores = {**json.loads(example["scores"] or "{}"), **own[0].scores()}
                 passed.append({**example, "scores": canonical_json(scores)})
             else:
                 why = {"reason": finding.reason, "evidence": finding.evidence}
@@ -84,14 +86,17 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
     return StageResult(account, _notes(dropped, reasons, total), {"kept_share": round(share, 4)})
 
 
-def _pair(example: dict[str, Any], passages: dict[str, dict[str, Any]]) -> Row:
+def _rows_of(example: dict[str, Any], passages: dict[str, dict[str, Any]]) -> list[Row]:
+    """Return what the checks see of an example: one row, or one for each answer of a given chat."""
     chunk = passages.get(example["chunk_id"])
     if chunk is None:
         raise DataError(
             f"example {example['id']} is about chunk {example['chunk_id']}, which isn't there; "
             "run again with --from chunk"
         )
-    return read_row(example, json.loads(example["fields"] or "{}"), chunk)
+    if example["prompt"] == GIVEN:
+        return read_turns(example)
+    return [read_row(example, json.loads(example["fields"] or "{}"), chunk)]
 
 
 def _notes(dropped: pa.Table, reasons: Counter[str], total: int) -> tuple[str, ...]:

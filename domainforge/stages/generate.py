@@ -1,4 +1,7 @@
-"""Chunks to examples: each task's prompt file, asked of the teacher, every unit accounted for."""
+"""Chunks to examples: each task's prompt file, asked of the teacher, every unit accounted for.
+
+Chats among the documents are examples already, and are taken as they are.
+"""
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,9 +14,10 @@ from pydantic import Field
 from domainforge.context import Context
 from domainforge.errors import BudgetError, ConfigError, DataError
 from domainforge.generation.chains import Chain, ask_units, look_up
+from domainforge.generation.given import given_examples
 from domainforge.generation.replies import make_example
 from domainforge.generation.units import Form, Task, Unit, count_steps, plan_units
-from domainforge.records import Example, example_table
+from domainforge.records import GIVEN, Example, example_table
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.teacher.prices import NANO, teacher_price
@@ -38,6 +42,22 @@ _FEWEST_REPAIRS = 10
 _MANY_REPAIRS_SHARE = 0.05
 
 
+_NOTHING_ASKED = {
+    "asked": 0,
+    "replayed": 0,
+    "retried": 0,
+    "asked_again": 0,
+    "repaired": 0,
+    "repair_failed": 0,
+    "prompt_tokens": 0,
+    "completion_tokens": 0,
+    "billed_tokens": 0,
+    "usd": 0.0,
+    "price": "nothing was asked",
+    "teacher": GIVEN,
+}
+
+
 class TaskConfig(Settings):
     """One task: a prompt file and how often it is asked."""
 
@@ -55,8 +75,8 @@ class GenerateConfig(Settings):
 
     tasks: tuple[TaskConfig, ...] = Field(
         (TaskConfig(prompt="qa", per_chunk=4),),
-        min_length=1,
-        description="Prompt files and how often each is asked.",
+        description="Prompt files and how often each is asked; none, where all documents are chats "
+        "and no teacher is needed.",
     )
 
 
@@ -88,12 +108,18 @@ class CallPlan:
 def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
     """Ask every task of every unit and write a row, dropped or not, for each."""
     sides = _sides(inputs)
-    units = _units(config, inputs, context)
+    chunks = _chunks(inputs)
+    given = given_examples(chunks, sides)
+    units = _units(config, chunks, context)
+    if not units and not given:
+        raise DataError(_nothing_to_ask(config))
+    out.write(_plan_table(units, given), "plan")
     if not units:
-        raise DataError("there is nothing to ask about: no passage has a sentence of four words")
-    out.write(_plan_table(units), "plan")
+        context.progress(len(given), len(given), kept=len(given))
+        return _write(out, given, len(given), {**_NOTHING_ASKED, "given": len(given)}, ())
     with context.teacher() as teacher:
-        examples: list[Example] = []
+        examples: list[Example] = list(given)
+        total = len(units) + len(given)
         counts: Counter[str] = Counter()
 
         def finish(chain: Chain, reply: Reply) -> None:
@@ -113,7 +139,7 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             shown = {"kept": counts["kept"], "tokens": counts["tokens"]}
             left = _paid_calls_left(counts, recent)
             money = teacher.budget.figures(left)
-            context.progress(len(examples), len(units), **shown, **teacher.activity(), **money)
+            context.progress(len(examples), total, **shown, **teacher.activity(), **money)
 
         def note(unit: Unit, reply: Reply) -> None:
             counts["replies"] += 1
@@ -124,7 +150,7 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
         try:
             ask_units(units, teacher, finish, note)
         except BudgetError as error:
-            done, open_units = len(examples), len(units) - len(examples)
+            done, open_units = len(examples) - len(given), total - len(examples)
             spent = teacher.budget.spent.nano_usd
             need = teacher.budget.project(_paid_calls_left(counts, recent)).nano_usd
             # Without a paid reply in this session there is nothing to go by.
@@ -133,6 +159,7 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             text = f"{error} ({done:,} of {len(units):,} are done, {open_units:,} left{about})"
             raise BudgetError(text) from error
         figures = {
+            "given": len(given),
             "asked": teacher.counts.asked,
             "replayed": teacher.counts.replayed,
             "retried": teacher.counts.retried,
@@ -148,13 +175,15 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
         }
         figures |= teacher.gate_counts.figures()
         notes = (*teacher.gate_counts.notes(), *_repeat_note(teacher.counts))
-    return _write(out, examples, len(units), figures, notes)
+    return _write(out, examples, total, figures, notes)
 
 
 def identify(config: GenerateConfig, context: Context) -> dict[str, Any]:
     """What the rows depend on besides config and chunks: prompt files and the teacher."""
     from domainforge.teacher.session import open_gate, teacher_identity
 
+    if not config.tasks:
+        return {"prompts": {}}
     return {
         "prompts": {task.prompt: context.prompt(task.prompt).hash for task in config.tasks},
         "teacher": teacher_identity(context.teacher_config, context.project),
@@ -172,13 +201,15 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     from domainforge.teacher.ledger import Ledger
     from domainforge.teacher.session import open_gate, teacher_identity
 
+    if not config.tasks:
+        return CallPlan(CallCount(0, 0, 0), ())
     form = context.teacher_config.resolved_form
     identity = teacher_identity(context.teacher_config, context.project)
     gate = open_gate(context.teacher_config)
     planned = known = to_ask = 0
     unfinished: list[Unit] = []
     with Ledger(context.ledger_path) as ledger:
-        for unit in _units(config, inputs, context):
+        for unit in _units(config, _chunks(inputs), context):
             found = look_up(unit, form, identity, ledger, gate)
             planned += count_steps(unit.prompt, form) + found.repairs
             known += found.known
@@ -214,7 +245,7 @@ def _write(
     out.write(example_table(dropped), "dropped")
     out.write(example_table(failed), "failed")
     account = Account(
-        unit="requests",
+        unit="requests and chats" if figures["given"] else "requests",
         total=total,
         done=len(made),
         dropped=Counter(str(row.reason) for row in dropped),
@@ -222,6 +253,8 @@ def _write(
         not_reached=total - len(examples),
     )
     notes = list(gate_notes)
+    if figures["given"]:
+        notes.append(f"chats taken as they are, without a teacher: {figures['given']:,}")
     if failed:
         notes.append(
             f"{len(failed)} requests failed and have no row ({_count_reasons(failed)}); run again "
@@ -233,11 +266,12 @@ def _write(
             "have been asked twice"
         )
     notes += _tell_repairs(figures["repaired"], figures["repair_failed"], total)
-    if not made:
-        reasons = Counter(str(row.reason) for row in examples).most_common(3)
+    given = int(figures["given"])
+    if len(made) == given < total:
+        reasons = Counter(str(row.reason) for row in examples if row.reason).most_common(3)
         first = next((row.evidence for row in examples if row.evidence), "")
         raise DataError(
-            f"the teacher gave no usable reply to {total} requests ({dict(reasons)}); "
+            f"the teacher gave no usable reply to {total - given} requests ({dict(reasons)}); "
             f"the first: {str(first)[:300]}"
         )
     return StageResult(account, tuple(notes), figures)
@@ -259,7 +293,24 @@ def _count_reasons(failed: Sequence[Example]) -> str:
     return ", ".join(f"{kind} {number}" for kind, number in kinds.most_common(4))
 
 
-def _units(config: GenerateConfig, inputs: Inputs, context: Context) -> list[Unit]:
+def _nothing_to_ask(config: GenerateConfig) -> str:
+    if not config.tasks:
+        return (
+            "generate.tasks is empty, and no document is a chat that could be learned as it is; "
+            "name a task, or set `chats: true` on a source of chats"
+        )
+    return "there is nothing to ask about: no passage has a sentence of four words"
+
+
+def _chunks(inputs: Inputs) -> list[dict[str, Any]]:
+    return sorted(inputs.table("chunk").to_pylist(), key=lambda c: (c["uri"], c["start"]))
+
+
+def _units(
+    config: GenerateConfig, chunks: Sequence[Mapping[str, Any]], context: Context
+) -> list[Unit]:
+    if not config.tasks:
+        return []
     form: Form = context.teacher_config.resolved_form
     tasks = [Task(context.prompt(task.prompt), task.per_chunk) for task in config.tasks]
     names = Counter(task.prompt.name for task in tasks)
@@ -268,18 +319,23 @@ def _units(config: GenerateConfig, inputs: Inputs, context: Context) -> list[Uni
         raise ConfigError(
             f"generate.tasks: {double[0]} is there twice; raise its per_chunk instead"
         )
-    chunks = sorted(inputs.table("chunk").to_pylist(), key=lambda c: (c["uri"], c["start"]))
-    return list(plan_units(chunks, tasks, form))
+    if GIVEN in names:
+        raise ConfigError(
+            f"generate.tasks: no prompt may be called {GIVEN}: chats that came with their source "
+            "are; rename the file"
+        )
+    return list(plan_units([c for c in chunks if not c.get("messages")], tasks, form))
 
 
 def _sides(inputs: Inputs) -> dict[str, str]:
     return {row["id"]: row["side"] for row in inputs.table("assign").to_pylist()}
 
 
-def _plan_table(units: Sequence[Unit]) -> pa.Table:
+def _plan_table(units: Sequence[Unit], given: Sequence[Example]) -> pa.Table:
     counts: Counter[tuple[str, str, str]] = Counter(
         (unit.chunk["uri"], unit.chunk["id"], unit.prompt.name) for unit in units
     )
+    counts.update((row.uri, row.chunk_id, GIVEN) for row in given)
     rows: list[dict[str, Any]] = [
         {
             "id": f"{chunk_id}:{prompt}",
@@ -299,6 +355,6 @@ STAGE = Stage(
     run=run,
     writes="examples",
     reads=("chunk", "assign"),
-    version=2,
+    version=3,
     identity=identify,
 )

@@ -172,7 +172,7 @@ def run(config: SplitConfig, inputs: Inputs, out: Output, context: Context) -> S
     """
     examples, chunks = inputs.table("dedup"), inputs.table("chunk")
     sides = inputs.table("assign")
-    total = examples.num_rows + chunks.num_rows
+    total = examples.num_rows + sum(not messages for messages in _messages(chunks))
     splits = split_rows(examples, chunks, sides, context.exam, config, context.seed)
     reasons = Counter(splits.dropped.column("reason").to_pylist())
     if not splits.train.num_rows:
@@ -216,7 +216,10 @@ def chunk_text(chunk: Mapping[str, Any]) -> str:
 
 
 def _text_rows(chunks: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Make one text row of every chunk, so that training reads nothing but the splits."""
+    """Make one text row of every chunk, so that training reads nothing but the splits.
+
+    A chat is no text to learn by heart: it is an example already.
+    """
     return example_table(
         Example(
             kind="text",
@@ -231,6 +234,7 @@ def _text_rows(chunks: Iterable[Mapping[str, Any]]) -> pa.Table:
             text=chunk_text(chunk),
         )
         for chunk in chunks
+        if not chunk.get("messages")
     )
 
 
@@ -332,6 +336,11 @@ def _table(rows: Iterable[Row]) -> pa.Table:
 def _strings(table: pa.Table, name: str) -> list[str]:
     values: list[str] = table.column(name).to_pylist()
     return values
+
+
+def _messages(chunks: pa.Table) -> list[Any]:
+    named = "messages" in chunks.column_names
+    return chunks.column("messages").to_pylist() if named else [None] * chunks.num_rows
 
 
 def _chats(table: pa.Table) -> int:

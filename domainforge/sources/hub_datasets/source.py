@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from domainforge.errors import SourceError
 from domainforge.records import Document, canonical_json, text_hash
+from domainforge.sources.chats import CHAT_FIELDS, chat_field, make_chat, read_messages
 from domainforge.sources.cleaning import clean_text, first_heading
 from domainforge.sources.config import SourceConfig
 from domainforge.sources.field_values import plain_value
@@ -21,7 +22,7 @@ from domainforge.sources.hub_datasets.opening import (
     open_dataset,
     told,
 )
-from domainforge.sources.loaded import LeftOut, Loaded
+from domainforge.sources.loaded import LeftOut, Loaded, UnreadableError
 from domainforge.sources.reading import Reader, Reading
 from domainforge.sources.taken_names import TakenNames
 
@@ -29,7 +30,6 @@ KIND = "dataset rows"
 _VERSION = 1  # raised when the same row would give another document than before
 _BATCH_ROWS = 256
 _TEXT_FIELDS = ("text", "content", "body")
-_CHAT_FIELDS = ("messages", "conversations", "conversation")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class DatasetSource:
             SourceError: It can't be opened, or breaks off while it is read.
         """
         commit = find_revision(self._place)
-        fields = self._config.model_dump(include={"text_field", "title_field", "id_field"})
+        fields = self._config.model_dump(include={"text_field", "title_field", "id_field", "chats"})
         revision = text_hash(canonical_json([_VERSION, commit, fields]))
         position = reader.position or {}
         state = None
@@ -142,7 +142,7 @@ class DatasetSource:
         if self._config.text_field is not None:
             names: Sequence[str] = (self._config.text_field,)
         else:
-            names = (*_TEXT_FIELDS, *_CHAT_FIELDS)
+            names = (*_TEXT_FIELDS, *CHAT_FIELDS)
         found = next((name for name in names if name in columns), None)
         if found is None:
             raise SourceError(
@@ -160,7 +160,13 @@ class DatasetSource:
         for number, row in enumerate(rows, start + 1):
             uri = self._row_uri(row, number, names)
             text = read_text(row.get(field))
-            if text is None:
+            if self._config.chats and (chat := chat_field(row)):
+                try:
+                    documents.append(self._chat(row, chat, uri))
+                except UnreadableError as error:
+                    detail = f"row {number}: {error.detail}"
+                    faults.append(LeftOut(uri, error.reason, detail))
+            elif text is None:
                 detail = f"row {number}: {field} holds a {type(row.get(field)).__name__}, no text"
                 faults.append(LeftOut(uri, "no_text_field", detail))
             elif not clean_text(text).strip():
@@ -168,6 +174,16 @@ class DatasetSource:
             else:
                 documents.append(self._document(row, field, text, uri))
         return Loaded(tuple(documents), tuple(dropped), tuple(faults))
+
+    def _chat(self, row: Mapping[str, Any], field: str, uri: str) -> Document:
+        others = {name: plain_value(row[name]) for name in row if name not in (field, "text")}
+        title, license_name = row.get(self._config.title_field), row.get("license")
+        known = title if isinstance(title, str) and title.strip() else None
+        document = make_chat(uri, read_messages(row[field]), others, known)
+        raw = canonical_json(plain_value(row[field])) if self._config.keep_raw else None
+        return replace(
+            document, license=license_name if isinstance(license_name, str) else None, raw=raw
+        )
 
     def _row_uri(self, row: Mapping[str, Any], number: int, names: TakenNames) -> str:
         """Name a row by its number, which is unique however far a reading came; by id if asked."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from domainforge.records import Document
+from domainforge.sources.chats import chat_field
 from domainforge.sources.cleaning import clean_text, decode
 from domainforge.sources.kinds.jsonl import MEANING, not_documents
 from domainforge.sources.kinds.rows import TEXT_FIELDS, Row, RowReader, encodable, text_field
@@ -31,7 +32,8 @@ def load_json(data: bytes, file: SourceFile) -> Loaded:
         reason = not_documents(rows, file)
         if reason:
             return Loaded(dropped=(LeftOut(file.uri, reason, MEANING[reason]),))
-        if any(text_field(row.fields, file.config) for row in rows):
+        chats = file.config.chats and any(chat_field(row.fields) for row in rows)
+        if chats or any(text_field(row.fields, file.config) for row in rows):
             with RowReader(file, "item", "application/json") as reader:
                 return reader.read(rows)
     text = "\n".join(_lines(value, 0))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from domainforge.sources.chats import chat_field
 from domainforge.sources.kinds.rows import (
     PART_BYTES,
     PART_ROWS,
@@ -19,12 +20,15 @@ from domainforge.sources.loaded import LeftOut, Loaded, SourceFile
 _KINDS = frozenset({"chat", "text"})  # of rows that DomainForge itself writes, `show --json`
 MEANING = {
     "exam_file": "questions to test with, never to learn from",
-    "example_file": "chat messages, not documents; set text_field if its rows have a text",
+    "example_file": "chat messages, not documents; set `chats: true` to learn from them as they "
+    "are (not from examples of DomainForge itself), or text_field if its rows have a text",
 }
 
 
 @dataclass
-class _Part:
+class Part:
+    """Some rows of a file, and the lines among them that are none."""
+
     rows: list[Row] = field(default_factory=list)
     faults: list[LeftOut] = field(default_factory=list)
 
@@ -37,7 +41,7 @@ def stream_jsonl(handle: BinaryIO, file: SourceFile, skip: int) -> Iterator[Load
     thousand rows tell which it is.
     """
     with RowReader(file, "line", "application/jsonl") as reader:
-        for number, part in enumerate(_parts(handle, reader)):
+        for number, part in enumerate(row_parts(handle, reader)):
             if number == 0 and (reason := not_documents(part.rows, file)):
                 left_out = LeftOut(file.uri, reason, MEANING[reason])
                 if not skip:
@@ -56,17 +60,25 @@ def not_documents(rows: Sequence[Row], file: SourceFile) -> str | None:
     exam = all({"question", "answers"} <= row.fields.keys() for row in rows)
     if exam and file.uri.rpartition("/")[2] == "exam.jsonl":
         return "exam_file"
-    if all(row.fields.get("kind") in _KINDS for row in rows) and _some_chats(rows):
+    if are_examples(rows):
         return "example_file"
     if any(text_field(row.fields, file.config) for row in rows):
         return None
     if exam:
         return "exam_file"
-    return "example_file" if all("messages" in row.fields for row in rows) else None
+    chats = all("messages" in row.fields or chat_field(row.fields) for row in rows)
+    return "example_file" if chats and not file.config.chats else None
 
 
-def _parts(handle: BinaryIO, reader: RowReader) -> Iterator[_Part]:
-    part, size = _Part(), 0
+def are_examples(rows: Sequence[Row]) -> bool:
+    """Tell whether rows are examples that DomainForge itself wrote."""
+    kinds = all(row.fields.get("kind") in _KINDS for row in rows)
+    return kinds and any(row.fields.get("messages") for row in rows)
+
+
+def row_parts(handle: BinaryIO, reader: RowReader) -> Iterator[Part]:
+    """Read rows in parts of a size that stays small."""
+    part, size = Part(), 0
     for number, line in enumerate(utf8_lines(handle), 1):
         if line is None:
             detail = f"line {number}: too long for a row"
@@ -86,7 +98,7 @@ def _parts(handle: BinaryIO, reader: RowReader) -> Iterator[_Part]:
         size += len(line)
         if size >= PART_BYTES or len(part.rows) + len(part.faults) >= PART_ROWS:
             yield part
-            part, size = _Part(), 0
+            part, size = Part(), 0
     if part.rows or part.faults:
         yield part
 
@@ -105,7 +117,3 @@ def _parse(line: bytes) -> Any:
     # The slower parser takes what the strict one refuses: NaN, half characters, stray bytes.
     value = json.loads(stray_text(line))
     return encodable(value) if isinstance(value, dict) else value
-
-
-def _some_chats(rows: Sequence[Row]) -> bool:
-    return any(row.fields.get("messages") for row in rows)

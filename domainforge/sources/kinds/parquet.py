@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from domainforge.sources.field_values import plain_value
+from domainforge.sources.kinds.jsonl import MEANING, are_examples
 from domainforge.sources.kinds.members import seekable
 from domainforge.sources.kinds.rows import PART_ROWS, Row, RowReader
-from domainforge.sources.loaded import Loaded, SourceFile, UnreadableError
+from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, UnreadableError
 
 
 def stream_parquet(handle: BinaryIO, file: SourceFile, skip: int) -> Iterator[Loaded]:
@@ -28,6 +29,11 @@ def stream_parquet(handle: BinaryIO, file: SourceFile, skip: int) -> Iterator[Lo
                     for index, fields in enumerate(batch.to_pylist())
                 ]
                 first += len(rows)
+                if number == 0 and file.config.chats and are_examples(rows):
+                    if not skip:
+                        reason = "example_file"
+                        yield Loaded(dropped=(LeftOut(file.uri, reason, MEANING[reason]),))
+                    return
                 if number < skip:
                     reader.pass_over(rows)
                 else:

@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domainforge.records import Document
+from domainforge.sources.chats import chat_field, make_chat, read_messages
 from domainforge.sources.cleaning import clean_text, first_heading
 from domainforge.sources.config import SourceConfig
-from domainforge.sources.loaded import LeftOut, Loaded, SourceFile
+from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, UnreadableError
 from domainforge.sources.taken_names import TakenNames
 
 TEXT_FIELDS = ("text", "content", "body")
@@ -68,6 +69,12 @@ class RowReader:
         for row in rows:
             uri = self._name(row)
             place = f"{self._unit} {row.number}"
+            if self._file.config.chats and (field := chat_field(row.fields)):
+                try:
+                    documents.append(self._chat(row, field, uri))
+                except UnreadableError as error:
+                    left.append(LeftOut(uri, error.reason, f"{place}: {error.detail}"))
+                continue
             field = text_field(row.fields, self._file.config)
             if field is None:
                 wanted = self._file.config.text_field or ", ".join(TEXT_FIELDS)
@@ -80,6 +87,20 @@ class RowReader:
             else:
                 dropped.append(LeftOut(uri, "empty", f"{place}: blank text"))
         return Loaded(tuple(documents), tuple(dropped), tuple(left))
+
+    def _chat(self, row: Row, field: str, uri: str) -> Document:
+        fields = row.fields
+        title = _plain(fields.get(self._file.config.title_field))
+        others = {k: v for k, v in fields.items() if k not in (field, *TEXT_FIELDS)}
+        return replace(
+            make_chat(uri, read_messages(fields[field]), others, title),
+            created=_date(others, _CREATED_FIELDS),
+            modified=_date(others, _MODIFIED_FIELDS),
+            license=_plain(others.get("license")),
+            raw=json.dumps(fields[field], ensure_ascii=False)
+            if self._file.config.keep_raw
+            else None,
+        )
 
     def _name(self, row: Row) -> str:
         values = (row.fields.get(name) for name in self._id_fields)
