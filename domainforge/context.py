@@ -11,6 +11,7 @@ from domainforge.evaluation.exam import ExamQuestion, load_exam
 from domainforge.files import find_file
 from domainforge.prompts import PromptFile, load_prompt
 from domainforge.sources.config import SourceConfig
+from domainforge.sources.reading import Source
 from domainforge.teacher.config import TeacherConfig
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Context:
         student: The base model: `embedded`, a folder, or a Hub id.
         exam_path: The exam file, or None.
         emit: Records an event; the dashboard and events.jsonl hang on it.
+        extra_sources: Sources made in Python, read after those of the pipeline file.
         run_name: Whose spending the teacher's is; caps count it over all sessions of the run.
     """
 
@@ -41,6 +43,7 @@ class Context:
     exam_path: Path | None
     emit: Emit
     run_name: str = ""
+    extra_sources: tuple[Source, ...] = ()
 
     def progress(self, done: int, total: int, **figures: Any) -> None:
         """Tell how far the stage is."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from domainforge.records import Document, canonical_json
 from domainforge.sources.choice import OpenSource
+from domainforge.sources.filling import fill_in
 from domainforge.sources.journal import Journal
 from domainforge.sources.loaded import LeftOut
 from domainforge.sources.reading import FileWork, Reading
@@ -160,10 +161,11 @@ class Collection:
             self._journal.put_left_out(key, item, left_out, fault=True)
         passed_over: Counter[str] = Counter()
         cut = False
-        for document in loaded.documents:
+        for found in loaded.documents:
             if room is not None and room <= 0:
                 cut = True
                 break
+            document = fill_in(found, opened.config)
             reason = reason_to_pass_over(document, opened.config, self._seed)
             digest = hashlib.sha256(document.text.encode())
             if reason:

@@ -6,18 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO
 
-from domainforge.languages import NO_LANGUAGE, detect_language
-from domainforge.markdown import sections_of
 from domainforge.records import Document
+from domainforge.sources.filling import fill_in
 from domainforge.sources.kinds.known import BY_NAME, kind_of
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, Starting, UnreadableError
 from domainforge.sources.wire import pack, pack_loaded, unpack, unpack_file
 
 _GIVEN_FIELDS = ("title", "created", "modified", "license")
-# The detector needs some words, and more than this tells it nothing new.
-_LEAST_LANGUAGE_CHARS = 40
-_MOST_LANGUAGE_CHARS = 2_000
-_LEAST_CONFIDENCE = 0.8
 _PARENT_DIED = 1  # PR_SET_PDEATHSIG
 
 
@@ -107,24 +102,8 @@ def finish(loaded: Loaded, file: SourceFile, *, whole: bool) -> Loaded:
 def _filled(document: Document, file: SourceFile) -> Document:
     given = {name: file.given[name] for name in _GIVEN_FIELDS if file.given.get(name)}
     others = {name: value for name, value in file.given.items() if name not in _GIVEN_FIELDS}
-    document = replace(document, **given, metadata={**document.metadata, **others})
-    return replace(
-        document,
-        license=document.license or file.config.license,
-        language=document.language or language_of(document.text),
-        sections=sections_of(document.text),
-    )
-
-
-def language_of(text: str) -> str | None:
-    """Return the language's code, or None where the text is too short or the detector unsure."""
-    start = max(0, len(text) // 2 - _MOST_LANGUAGE_CHARS // 2)
-    sample = text[start : start + _MOST_LANGUAGE_CHARS]
-    if len(sample.strip()) < _LEAST_LANGUAGE_CHARS:
-        return None
-    found = detect_language(sample)
-    sure = found.probability >= _LEAST_CONFIDENCE and found.code != NO_LANGUAGE
-    return found.code if sure else None
+    metadata = {**document.metadata, **others}
+    return fill_in(replace(document, **given, metadata=metadata), file.config)
 
 
 def _changed(before: os.stat_result, handle: BinaryIO) -> bool:

@@ -15,6 +15,7 @@ from domainforge.records import DOCUMENT_SCHEMA, canonical_json, stable_id, text
 from domainforge.run_folder import Inputs, Output
 from domainforge.sources.choice import OpenSource, open_sources
 from domainforge.sources.collecting import Collection, SourceReader
+from domainforge.sources.config import SourceConfig
 from domainforge.sources.files import FileHashes, FilesSource
 from domainforge.sources.forgotten import load_forgotten
 from domainforge.sources.journal import FILE_NAME, Journal, known_hashes
@@ -118,7 +119,8 @@ def identify(config: IngestConfig, context: Context) -> dict[str, Any]:
 
 
 def _open(context: Context, hashes: FileHashes) -> list[OpenSource]:
-    return open_sources(context.sources, context.project, hashes)
+    made = [OpenSource(SourceConfig.model_construct(), source) for source in context.extra_sources]
+    return [*open_sources(context.sources, context.project, hashes), *made]
 
 
 def _count(sources: Sequence[tuple[str, OpenSource]]) -> int:
@@ -137,7 +139,8 @@ def _keyed(
     """Name each source by all that shapes its documents; twice the same is numbered."""
     keyed: dict[str, OpenSource] = {}
     for one in opened:
-        recipe = [_VERSION, config.model_dump(mode="json"), _fields(one), seed]
+        name = getattr(one.source, "name", "")
+        recipe = [_VERSION, config.model_dump(mode="json"), _fields(one), name, seed]
         key, number = text_hash(canonical_json(recipe))[:16], 0
         while f"{key}-{number}" in keyed:
             number += 1
