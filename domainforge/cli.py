@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from domainforge.cli_checks import Overrides, load_checked, prompts_app, setup_app, teacher_app
+from domainforge.cli_forget import forget
 from domainforge.cli_ledger import ledger_app
 from domainforge.errors import ConfigError, DomainForgeError
 from domainforge.terminal import make_console, say, write_json
@@ -64,6 +65,7 @@ app.add_typer(prompts_app, name="prompts")
 app.add_typer(teacher_app, name="teacher")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(setup_app, name="setup")
+app.command()(forget)
 
 
 def main() -> None:

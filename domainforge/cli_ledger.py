@@ -99,7 +99,7 @@ def ledger_prune(
         with plan_prune(file, wanted) as prune:
             _print_doomed(console, prune.doomed)
             if not prune.doomed.is_empty:
-                if not yes and not _is_confirmed():
+                if not yes and not is_confirmed():
                     say(console, "nothing was removed")
                     return
                 prune.carry_out()
@@ -112,7 +112,12 @@ def _path(ledger: str | None) -> Path:
     return Path(ledger).expanduser() if ledger else Path.cwd() / "ledger.sqlite"
 
 
-def _is_confirmed() -> bool:
+def is_confirmed() -> bool:
+    """Ask whether what was shown shall go.
+
+    Raises:
+        ConfigError: Nobody answers.
+    """
     from domainforge.errors import ConfigError
 
     sys.stdout.write("remove this? [y/N] ")

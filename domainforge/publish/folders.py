@@ -22,8 +22,13 @@ def copy_model(student: Path, target: Path) -> None:
     """Copy what transformers loads; hard links where the disk allows, so no space is lost.
 
     Raises:
-        ExportError: The student has no weights.
+        ExportError: The student has no weights, or was trained on what is forgotten since.
     """
+    if (student / "forgotten.json").exists():
+        raise ExportError(
+            f"{student}: was trained on a document that is forgotten since; run again with "
+            "--from train"
+        )
     target.mkdir(parents=True, exist_ok=True)
     for pattern in _MODEL_FILES:
         for path in sorted(student.glob(pattern)):

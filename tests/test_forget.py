@@ -1,0 +1,289 @@
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner, Result
+
+from domainforge.cli import app
+from domainforge.errors import ExportError, StorageError
+from domainforge.forget import JOURNAL, Forgetting
+from domainforge.forget_proof import find_leftovers
+from domainforge.pipeline import run_pipeline
+from domainforge.pipeline_file import check_pipeline
+from domainforge.publish.folders import copy_model
+from domainforge.records import text_hash
+from domainforge.run_folder import RunFolder, read_manifest
+from domainforge.sources.forgotten import Forgotten, add_forgotten, load_forgotten
+from domainforge.teacher.ledger import Completed, Faulted, Ledger, Started
+from tests.support.small_run import PAGES, make_project, make_small_run, pipeline_values
+from tests.support.teacher_server import TeacherServer
+
+GONE = "documents/ferry.md"
+SENTENCES = (
+    "The Gull Ferry crosses the Sound of Orl every forty minutes",
+    "A crossing costs three copper marks",
+    "The ferry is steered by Captain Idris Vane",
+    "Her deckhands sleep in the red boathouse",
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a project with a run up to the split, and work in it."""
+    make_project(tmp_path)
+    make_small_run(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, ["forget", *arguments], input=stdin)
+
+
+def rows_of(project: Path, uri: str) -> set[tuple[str, str]]:
+    found = set()
+    for path in (project / "runs").rglob("*.parquet"):
+        table = pq.read_table(path, partitioning=None)
+        place = str(path.parent.relative_to(project))
+        found |= {(place, r["id"]) for r in table.to_pylist() if r.get("uri") == uri}
+    return found
+
+
+def bytes_of(project: Path) -> dict[Path, bytes]:
+    places = [path for path in project.rglob("*") if path.is_file()]
+    return {p: p.read_bytes() for p in places if p.parent.name != "documents" or "runs" in p.parts}
+
+
+def texts_of(project: Path) -> str:
+    """Return every byte of the project but its sources, and every value of its tables."""
+    texts = []
+    for path, content in bytes_of(project).items():
+        texts.append(content.decode("latin-1"))
+        if path.suffix == ".parquet":
+            rows = pq.read_table(path, partitioning=None).to_pylist()
+            texts.append(json.dumps(rows, ensure_ascii=False))
+    return "\n".join(texts)
+
+
+def test_nothing_of_a_document_is_left_and_it_does_not_come_back(project: Path) -> None:
+    others = {uri: rows_of(project, f"documents/{uri}") for uri in ("light.md", "market.txt")}
+    assert all(others.values())
+    before = texts_of(project)
+    assert all(sentence in before for sentence in SENTENCES)
+    with Ledger(project / "ledger.sqlite") as ledger:
+        entries = ledger.read("SELECT count(*) FROM completions")[0][0]
+        charges = ledger.read("SELECT * FROM charges")
+    totals = {f.name: read_manifest(f) for f in (project / "runs" / "small").iterdir()}
+
+    result = call(GONE, "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert "nothing is left of it" in result.stdout
+    assert f"still lies there: {project / GONE}" in result.stdout
+    assert (project / GONE).read_text() == PAGES["ferry.md"]
+    after = texts_of(project)
+    assert [sentence for sentence in SENTENCES if sentence in after] == []
+    assert "Idris Vane" not in after
+    assert GONE not in after
+    assert not rows_of(project, GONE)
+    for uri, rows in others.items():
+        assert rows_of(project, f"documents/{uri}") == rows
+    for name, old in totals.items():
+        new = read_manifest(project / "runs" / "small" / name)
+        if old is None or new is None:
+            continue
+        account = new.account
+        left = sum(account["dropped"].values()) + sum(account["failed"].values())
+        assert account["total"] == old.account["total"]
+        assert account["total"] == account["done"] + left + account["not_reached"]
+        assert account["dropped"]["forgotten"] > 0, name
+        assert new.content_hash != old.content_hash
+    with Ledger(project / "ledger.sqlite") as ledger:
+        tombs = ledger.read("SELECT key, prompt_tokens FROM forgotten")
+        kept = ledger.read("SELECT count(*) FROM completions")[0][0]
+        assert tombs
+        assert kept + len(tombs) == entries
+        assert all(tokens > 0 for _, tokens in tombs)
+        assert not ledger.has(tombs[0][0])
+        assert ledger.read("SELECT * FROM charges") == charges
+    assert not (project / JOURNAL).exists()
+
+    with TeacherServer() as server:
+        values = pipeline_values(server.base_url)
+        values["teacher"] = json.loads((project / "small.yaml").read_text())["teacher"]
+        pipeline = check_pipeline(values, "small.yaml")
+        run_pipeline(pipeline, project, lambda event: None, until_stage="split")
+        assert server.seen == []
+    # The file still lies in the source, and is named as left out.
+    assert {place for place, _ in rows_of(project, GONE)} == {"runs/small/documents/dropped"}
+    again = texts_of(project)
+    assert [sentence for sentence in SENTENCES if sentence in again] == []
+    ingest = read_manifest(project / "runs" / "small" / "documents")
+    assert ingest is not None
+    assert ingest.account["dropped"]["forgotten"] == 1
+    documents = {"light.md", "market.txt"}
+    for uri in documents:
+        held = {row for row in rows_of(project, f"documents/{uri}") if "examples" in row[0]}
+        assert held == {row for row in others[uri] if "examples" in row[0]}
+
+
+def test_a_dry_run_and_a_no_change_nothing(project: Path) -> None:
+    (project / "runs" / "small" / ".lock").touch()
+    before = bytes_of(project)
+    dry = call(GONE, "--dry-run")
+    assert dry.exit_code == 0
+    assert "run small: " in dry.stdout
+    assert "requests and replies; what they cost stays" in dry.stdout
+    no = call(GONE, stdin="n\n")
+    assert no.exit_code == 0
+    assert "nothing was removed" in no.stdout
+    after = bytes_of(project)
+    ledger = project / "ledger.sqlite"
+    kept = {p for p in before if p.parent != project or p == ledger}
+    assert {p: after[p] for p in kept} == {p: before[p] for p in kept}
+
+
+def test_an_unknown_document_is_told_what_is_near(project: Path) -> None:
+    result = call("documents/fery.md", "--yes")
+    assert result.exit_code == 2
+    assert "did you mean documents/ferry.md" in result.output
+
+
+def test_a_document_is_found_by_its_id(project: Path) -> None:
+    rows = pq.read_table(
+        project / "runs" / "small" / "documents" / "part-00000.parquet"
+    ).to_pylist()
+    (row,) = [row for row in rows if row["uri"] == GONE]
+    assert call(row["id"], "--yes").exit_code == 0
+    assert not rows_of(project, GONE)
+
+
+def test_what_a_kill_interrupted_is_finished_by_the_same_command(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from domainforge import forget
+
+    def stop(*_: object) -> int:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(forget, "remove_keys", stop)
+        assert call(GONE, "--yes").exit_code == 13
+    assert (project / JOURNAL).exists()
+    assert load_forgotten(project).covers(GONE, "")
+    once = {f.name: read_manifest(f) for f in (project / "runs" / "small").iterdir()}
+    result = call(GONE, "--yes")
+    assert result.exit_code == 0, result.output
+    assert "goes on with documents/ferry.md" in result.stdout
+    assert [s for s in SENTENCES if s in texts_of(project)] == []
+    twice = {f.name: read_manifest(f) for f in (project / "runs" / "small").iterdir()}
+    assert once == twice
+    assert not (project / JOURNAL).exists()
+
+
+def test_a_student_that_was_trained_on_it_is_marked_and_not_exported(project: Path) -> None:
+    student = project / "runs" / "small" / "student"
+    student.mkdir()
+    (student / "model.safetensors").write_bytes(b"weights")
+    copy_model(student, project / "out")
+    assert "student of run small" in call(GONE, "--yes").stdout
+    mark = json.loads((student / "forgotten.json").read_text())
+    assert len(mark["trained_on"]) == 1
+    assert RunFolder(project / "runs" / "small").read_record()["tainted"]
+    with pytest.raises(ExportError, match="forgotten since"):
+        copy_model(student, project / "out")
+
+
+def test_notes_events_and_journals_forget_it_too(project: Path) -> None:
+    run = RunFolder(project / "runs" / "small")
+    run.append_event({"event": "note", "text": f"held out: {GONE}, documents/light.md"})
+    run.append_event({"event": "stopped", "message": f"the first: {SENTENCES[2]} who lost two "})
+    (run.path / "documents" / "list.csv").write_text(f"{GONE},ok\ndocuments/light.md,ok\n")
+    stray = run.path / ".student.unfinished"
+    stray.mkdir()
+    (stray / "cache.txt").write_text(PAGES["ferry.md"])
+    (project / ".sources" / "web").mkdir(parents=True)
+    (project / ".sources" / "web" / "page").write_text(PAGES["ferry.md"])
+    assert call(GONE, "--yes").exit_code == 0
+    events = (run.path / "events.jsonl").read_text()
+    assert ", documents/light.md" in events
+    assert GONE not in events
+    assert (run.path / "documents" / "list.csv").read_text().split() == ["documents/light.md,ok"]
+    assert not stray.exists()
+    assert not (project / ".sources").exists()
+
+
+def test_requests_without_a_row_and_faults_go_by_their_text(project: Path) -> None:
+    asked = json.dumps({"messages": [{"role": "user", "content": PAGES["ferry.md"]}]})
+    other = json.dumps({"messages": [{"role": "user", "content": PAGES["light.md"]}]})
+    with Ledger(project / "ledger.sqlite") as ledger:
+        done = [Completed(k, "t", r, "{}", 3, 4) for k, r in (("no row", asked), ("kept", other))]
+        ledger.write([*done, Faulted("no row", "http_500", "echo: " + PAGES["ferry.md"])])
+    assert call(GONE, "--yes").exit_code == 0
+    with Ledger(project / "ledger.sqlite") as ledger:
+        assert not ledger.has("no row")
+        assert ledger.has("kept")
+        tomb = ledger.read("SELECT prompt_tokens FROM forgotten WHERE key = 'no row'")
+        assert tomb == [(3,)]
+        assert ledger.read("SELECT detail FROM faults WHERE key = 'no row'") == [("forgotten",)]
+
+
+def test_a_ledger_or_a_run_in_use_is_left_alone(project: Path) -> None:
+    before = rows_of(project, GONE)
+    with Ledger(project / "ledger.sqlite") as ledger:
+        ledger.write([Started("in flight", "t")])
+        result = call(GONE, "--yes")
+        assert result.exit_code == 13
+        assert "in flight" in result.output
+    with RunFolder(project / "runs" / "small").locked():
+        assert call(GONE, "--yes").exit_code == 13
+    assert rows_of(project, GONE) == before
+
+
+def test_the_proof_sees_what_is_left(project: Path) -> None:
+    with Forgetting(project) as forgetting:
+        traces = forgetting.plan(GONE).traces
+    found = {str(i.path.relative_to(project)): i.what for i in find_leftovers(project, traces)}
+    assert found["runs/small/documents/part-00000.parquet"] == "sentence"
+    assert found["runs/small/examples/plan/part-00000.parquet"] == "name"
+    assert any(name.startswith("ledger.sqlite") for name in found)
+
+
+def test_forgotten_documents_are_known_by_hashes_alone(tmp_path: Path) -> None:
+    assert load_forgotten(tmp_path) == Forgotten()
+    assert load_forgotten(tmp_path).digest() == ""
+    add_forgotten(tmp_path, [("secret/name.md", text_hash("a text"))])
+    first = (tmp_path / "forgotten.jsonl").read_text()
+    add_forgotten(tmp_path, [("secret/name.md", text_hash("a text"))])
+    assert (tmp_path / "forgotten.jsonl").read_text() == first
+    assert "secret" not in first
+    found = load_forgotten(tmp_path)
+    assert found.covers("secret/name.md", text_hash("edited"))
+    assert found.covers("other.md", text_hash("a text"))
+    assert not found.covers("other.md", text_hash("edited"))
+    add_forgotten(tmp_path, [("b", text_hash("b"))])
+    assert load_forgotten(tmp_path).digest() not in ("", found.digest())
+    (tmp_path / "forgotten.jsonl").write_text("{}\n")
+    with pytest.raises(StorageError, match=r"forgotten\.jsonl:1"):
+        load_forgotten(tmp_path)
+
+
+def test_a_journal_of_a_source_is_cleaned_with_its_bytes(tmp_path: Path) -> None:
+    from domainforge.forget_rows import clean_sqlite
+    from domainforge.forget_traces import Traces
+
+    path = tmp_path / ".items.sqlite"
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("CREATE TABLE documents (id TEXT PRIMARY KEY, uri TEXT) WITHOUT ROWID")
+        file.execute("CREATE TABLE left_out (item TEXT, detail TEXT)")
+        file.execute("INSERT INTO documents VALUES ('1', 'a/b.md'), ('2', 'a/b.md.bak')")
+        file.execute("INSERT INTO left_out VALUES ('c', 'same text as a/b.md'), ('d', 'x')")
+        file.commit()
+    clean_sqlite(path, Traces(uris={"a/b.md"}))
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT uri FROM documents").fetchall() == [("a/b.md.bak",)]
+        assert file.execute("SELECT item FROM left_out").fetchall() == [("d",)]
+    assert b"same text" not in path.read_bytes()
