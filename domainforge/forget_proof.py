@@ -32,7 +32,7 @@ def find_leftovers(project: Path, traces: Traces) -> list[Leftover]:
     for path in _files(project):
         if _has_sentence(path, traces):
             found.append(Leftover(path, "sentence"))
-        elif not is_weights(path) and _has_name(path, traces):
+        elif not _is_model(path, project) and _has_name(path, traces):
             found.append(Leftover(path, "name"))
     return found
 
@@ -49,6 +49,11 @@ def _files(project: Path) -> Iterator[Path]:
         yield from (path for path in sorted(place.rglob("*")) if path.is_file())
     yield from sorted(path for path in project.glob("ledger.sqlite*") if path.is_file())
     yield from sorted(project.glob("*forgetting*"))
+
+
+def _is_model(path: Path, project: Path) -> bool:
+    runs = project / "runs"
+    return path.is_relative_to(runs) and is_weights(Path(*path.relative_to(runs).parts[1:]))
 
 
 def _has_sentence(path: Path, traces: Traces) -> bool:

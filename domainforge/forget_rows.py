@@ -110,7 +110,9 @@ def clean_run(run: RunFolder, traces: Traces, accounts: Mapping[str, Any]) -> No
             _clean_table(path, traces)
         for path in sorted(run.path.rglob("*")):
             if path.is_file() and not path.is_symlink():
-                _clean_file(path, traces)
+                _clean_file(path, traces, is_model=is_weights(path.relative_to(run.path)))
+        if (run.path / "student" / MARK).exists():
+            _tell_on_card(run.path / "export" / "model" / "README.md")
     record = run.read_record()
     for folder, manifest in list(stage_folders(run.path)):
         told = accounts.get(folder.name)
@@ -137,6 +139,18 @@ def mark_student(run: RunFolder, shas: set[str], at: str) -> None:
     if path.exists():
         value["trained_on"] = sorted({*json.loads(path.read_text())["trained_on"], *shas})
     write_atomic(path, json.dumps(value) + "\n")
+
+
+def _tell_on_card(path: Path) -> None:
+    if not path.exists():
+        return
+    text = path.read_text(encoding="utf-8")
+    line = (
+        "This model was trained on a document that is forgotten since, and is not to be passed on: "
+        "run the pipeline again for one that was not."
+    )
+    if line not in text:
+        write_atomic(path, f"{text.rstrip()}\n\n## Forgotten\n\n{line}\n")
 
 
 def _write_manifest(folder: Path, manifest: Manifest, account: Any) -> dict[str, Any]:
@@ -186,11 +200,11 @@ def _clean_table(path: Path, traces: Traces) -> None:
     temporary.replace(path) if changed else temporary.unlink()
 
 
-def _clean_file(path: Path, traces: Traces) -> None:
+def _clean_file(path: Path, traces: Traces, *, is_model: bool) -> None:
     if path.suffix == ".sqlite":
         clean_sqlite(path, traces)
         return
-    if path.suffix == ".parquet" or path.name == ".lock" or is_weights(path):
+    if path.suffix == ".parquet" or path.name == ".lock" or is_model:
         return
     try:
         text = path.read_text(encoding="utf-8")

@@ -168,9 +168,9 @@ def leaves(value: Any) -> Iterable[str]:
 
 
 def is_weights(path: Path) -> bool:
-    """Tell whether a file belongs to a model: its vocabulary may have any word."""
+    """Tell whether a file, named from its run's folder, is a model's: any word may be in it."""
     if path.name in ("manifest.json", "README.md", "forgotten.json"):
         return False
     return path.suffix in (".safetensors", ".bin", ".pt", ".pth", ".gguf") or bool(
-        {"student", "model", "checkpoints", "work"} & {part.name for part in path.parents}
+        {"student", "model", "checkpoints"} & set(path.parts[:-1])
     )

@@ -1,4 +1,5 @@
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -30,13 +31,21 @@ SENTENCES = (
 )
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a project with a run up to the split, to be copied."""
+    folder = make_project(tmp_path_factory.mktemp("made") / "project")
+    make_small_run(folder)
+    return folder
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a project with a run up to the split, and work in it."""
-    make_project(tmp_path)
-    make_small_run(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def project(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a project with a run."""
+    folder = tmp_path / "model" / "student"  # words that mean something inside a run only
+    shutil.copytree(made, folder)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 def call(*arguments: str, stdin: str | None = None) -> Result:
@@ -189,10 +198,14 @@ def test_a_student_that_was_trained_on_it_is_marked_and_not_exported(project: Pa
     student.mkdir()
     (student / "model.safetensors").write_bytes(b"weights")
     copy_model(student, project / "out")
+    card = project / "runs" / "small" / "export" / "model" / "README.md"
+    card.parent.mkdir(parents=True)
+    card.write_text("# small\n")
     assert "student of run small" in call(GONE, "--yes").stdout
     mark = json.loads((student / "forgotten.json").read_text())
     assert len(mark["trained_on"]) == 1
     assert RunFolder(project / "runs" / "small").read_record()["tainted"]
+    assert "is not to be passed on" in card.read_text()
     with pytest.raises(ExportError, match="forgotten since"):
         copy_model(student, project / "out")
 
