@@ -78,15 +78,18 @@ def explain_value(fault: Mapping[str, Any], root: type[Settings], *, secret: boo
 def find_key(root: type[Settings], place: KeyPath) -> str | None:
     """Return the key that an unknown one most likely stands for, dotted where it lies deeper.
 
-    A key that is right but in the wrong mapping comes before one that is spelt alike.
+    A key that is right but in the wrong mapping comes before one that is spelt alike, unless that
+    one is in this mapping and only an `s` off.
     """
     model = settings_of(_annotation_at(root, place[:-1]))
     if model is None:
         return None
     wanted, best, best_likeness = str(place[-1]), None, 0.0
-    for path in _paths(model):
+    for path in sorted(_paths(model), key=lambda path: path.count(".")):
         likeness = _likeness(wanted, path.rpartition(".")[2])
         least = _LEAST_LIKENESS_INSIDE if "." in path else _LEAST_LIKENESS
+        if path in (f"{wanted}s", wanted.removesuffix("s")):
+            likeness += 1
         if likeness >= least and likeness > best_likeness:
             best, best_likeness = path, likeness
     return best

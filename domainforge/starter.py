@@ -14,7 +14,7 @@ from domainforge.pipeline_file import Pipeline, check_pipeline
 from domainforge.run_folder import write_atomic
 from domainforge.sources.config import SourceConfig
 from domainforge.sources.files import FoundFiles, find_files
-from domainforge.sources.kinds.known import BY_ENDING
+from domainforge.sources.kinds.known import KIND_NAMES
 from domainforge.stage import Settings
 
 _COLUMNS = 96
@@ -76,7 +76,7 @@ def look_at_sources(files: str, project: Path) -> FoundFiles:
     """
     found = find_files((SourceConfig(files=files),), project)
     if not found.files:
-        raise SourceError(f"{files}: no file of a kind that can be read ({' '.join(BY_ENDING)})")
+        raise SourceError(f"{files}: no file of a kind that can be read ({KIND_NAMES})")
     return found
 
 

@@ -122,7 +122,7 @@ def test_wrong_answers_are_asked_again_with_the_reason(project: Path) -> None:
     text = said(result)
     for reason in (
         "no such file or folder: nowhere",
-        "empty: no file of a kind that can be read (.md",
+        "empty: no file of a kind that can be read (markdown",
         "write embedded or endpoint, not 'other'",
         "write a whole address, for example http://127.0.0.1:8000/v1",
         "an answer is needed here",

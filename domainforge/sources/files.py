@@ -12,7 +12,7 @@ from typing import Any
 from domainforge.errors import SourceError
 from domainforge.files import file_hash, find_file
 from domainforge.sources.config import SourceConfig
-from domainforge.sources.kinds.known import BY_ENDING, kind_of
+from domainforge.sources.kinds.known import KIND_NAMES, kind_of
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile
 from domainforge.sources.reading import FileWork, Reader, Reading
 
@@ -117,7 +117,7 @@ def read_unless_known(work: Iterable[FileWork], reader: Reader) -> Iterator[Read
             yield from reader.parse(waiting)
             waiting = []
             kind = kind_of(item.file.path.name)
-            name = kind.name if kind else _ending(item.file.uri)
+            name = item.file.kind or (kind.name if kind else _ending(item.file.uri))
             yield Reading(item.file.uri, name, revision=item.revision, unchanged=True)
             continue
         waiting.append(item)
@@ -212,8 +212,10 @@ def _reason_to_leave_out(
     if path.is_symlink() and root.is_dir() and not real.is_relative_to(root):
         return "link_outside", "a link to a file outside the folder"
     if kind_of(path.name) is None:
-        known = " ".join(BY_ENDING)
-        return "unknown_kind", f"{path.suffix.lower() or 'no ending'}; known: {known}"
+        return (
+            "unknown_kind",
+            f"{path.suffix.lower() or 'no ending'}; kinds that can be read: {KIND_NAMES}",
+        )
     relative = path.relative_to(root).as_posix() if path != root else path.name
     names = (path.name.lower(), relative.lower())
     if not any(fnmatchcase(name, glob.lower()) for glob in source.include for name in names):

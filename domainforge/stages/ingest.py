@@ -19,7 +19,6 @@ from domainforge.sources.config import SourceConfig
 from domainforge.sources.files import FileHashes, FilesSource
 from domainforge.sources.forgotten import load_forgotten
 from domainforge.sources.journal import FILE_NAME, Journal, known_hashes
-from domainforge.sources.kinds.known import BY_ENDING
 from domainforge.sources.report import (
     LIST_NAME,
     describe_kinds,
@@ -205,7 +204,7 @@ def _conclude(journal: Journal, out: Output, context: Context) -> StageResult:
     notes = [*_notes(journal, "fault = 1", "not read"), *_notes(journal, "fault = 0", "left out")]
     if not documents:
         places = ", ".join(_place_names(context))
-        head = f"sources: nothing to read in {places}; kinds: {' '.join(BY_ENDING)}"
+        head = f"sources: nothing to read in {places}"
         lines = notes or ["no files there"]
         raise SourceError("\n".join([head, *(f"  {line}" for line in lines)]))
     partly = [

@@ -121,7 +121,7 @@ def test_missing_folder(tmp_path: Path) -> None:
     ("files", "told"),
     [
         ({}, ["no files there"]),
-        ({"x.png": b"\x89PNG"}, ["x.png", "unknown_kind", ".docx"]),
+        ({"x.png": b"\x89PNG"}, ["x.png", "unknown_kind", "docx"]),
         ({"x.pdf": b"broken", "y.pdf": make_pdf([[]])}, ["x.pdf", "unreadable", "y.pdf", "OCR"]),
     ],
 )
