@@ -1,6 +1,6 @@
 """Which class reads which place: an entry of `sources:` to what can be asked to read it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,10 @@ def open_sources(
 
 
 def _open_place(config: SourceConfig, project: Path) -> Source:
+    from domainforge.sources.corpora.common_crawl import open_common_crawl
+    from domainforge.sources.corpora.openassistant import open_openassistant
+    from domainforge.sources.corpora.pile import open_pile
+    from domainforge.sources.corpora.wikipedia import open_wikipedia
     from domainforge.sources.hub_datasets.source import DatasetSource
     from domainforge.sources.sql.source import SqlSource
     from domainforge.sources.web.source import WebSource
@@ -54,14 +58,18 @@ def _open_place(config: SourceConfig, project: Path) -> Source:
 
     if config.place == "web":
         return WebSource(config)
-    classes: Mapping[str, type[Source]] = {
+    openers: Mapping[str, Callable[[SourceConfig, Path], Source]] = {
+        "common_crawl": open_common_crawl,
         "confluence": ConfluenceSource,
         "dataset": DatasetSource,
         "git": GitSource,
         "mediawiki": MediaWikiSource,
         "notion": NotionSource,
         "obsidian": ObsidianSource,
+        "openassistant": open_openassistant,
+        "pile": open_pile,
         "slack": SlackSource,
         "sql": SqlSource,
+        "wikipedia": open_wikipedia,
     }
-    return classes[config.place](config, project)  # type: ignore[call-arg]  # a Protocol has no __init__
+    return openers[config.place](config, project)

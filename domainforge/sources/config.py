@@ -5,6 +5,13 @@ from typing import Any
 from pydantic import Field, model_validator
 from pydantic.config import JsonDict
 
+from domainforge.sources.corpora.config import (
+    CommonCrawl,
+    DeepLake,
+    OpenAssistant,
+    Pile,
+    Wikipedia,
+)
 from domainforge.sources.hub_datasets.config import DatasetConfig
 from domainforge.sources.sql.config import SqlConfig
 from domainforge.sources.web.config import WebConfig
@@ -42,6 +49,13 @@ class SourceConfig(Settings):
         "Query to a SQLite, PostgreSQL or MySQL database; each row is a document."
     )
     web: WebConfig | None = place_field("Page to read, or sitemap, feed and crawl of pages.")
+    common_crawl: CommonCrawl | None = place_field("WARC or WET files, of Common Crawl or others.")
+    wikipedia: Wikipedia | None = place_field("XML dump of Wikipedia or a sister project.")
+    pile: Pile | None = place_field("Shards of The Pile: JSON lines, compressed.")
+    openassistant: OpenAssistant | None = place_field(
+        "OpenAssistant's conversations, as chats to learn from without a teacher."
+    )
+    deeplake: DeepLake | None = place_field("Deep Lake dataset; each row is a document.")
     include: tuple[str, ...] = Field(
         ("*",),
         min_length=1,

@@ -17,9 +17,11 @@ from domainforge.sources.kinds.markup import MARKUP_ENDINGS, load_markup
 from domainforge.sources.kinds.mbox import stream_mbox
 from domainforge.sources.kinds.notebook import load_notebook
 from domainforge.sources.kinds.odf import load_odp, load_ods, load_odt
+from domainforge.sources.kinds.openassistant import stream_openassistant
 from domainforge.sources.kinds.outlook import load_outlook
 from domainforge.sources.kinds.parquet import stream_parquet
 from domainforge.sources.kinds.pdf import load_pdf
+from domainforge.sources.kinds.pile import stream_pile
 from domainforge.sources.kinds.pptx import load_pptx
 from domainforge.sources.kinds.rst import load_rst
 from domainforge.sources.kinds.rtf import load_rtf
@@ -95,6 +97,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("tar", TAR_ENDINGS, stream=stream_tar, holds_files=True),
     Kind("warc", WARC_ENDINGS, stream=stream_warc),
     Kind("compressed", (".gz", ".bz2", ".xz", ".zst"), stream=stream_compressed, holds_files=True),
+    Kind("pile", stream=stream_pile),
+    Kind("openassistant", stream=stream_openassistant),
     Kind("mediawiki dump", stream=stream_mediawiki),
     Kind("confluence page", load=load_confluence_page),
     Kind("notion page", load=load_notion_page),
@@ -108,6 +112,9 @@ BY_NAME = {kind.name: kind for kind in KINDS}
 BY_FILE_NAME = {name: kind for kind in KINDS for name in kind.names}
 BY_ENDING = {ending: kind for kind in KINDS for ending in kind.endings}
 _MOST_DOTS = max(ending.count(".") for ending in BY_ENDING)
+
+
+KIND_NAMES = ", ".join(kind.name for kind in KINDS if kind.endings)
 
 
 def kind_of(name: str) -> Kind | None:

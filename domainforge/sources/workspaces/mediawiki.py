@@ -132,7 +132,8 @@ def open_compressed(handle: BinaryIO) -> BinaryIO:
 
 def stream_mediawiki(handle: BinaryIO, file: SourceFile, skip: int) -> Iterator[Loaded | Starting]:
     """Read a dump in parts of some pages each: one document per page of the wanted namespaces."""
-    wanted = file.config.mediawiki.namespaces if file.config.mediawiki else (0,)
+    place = file.config.mediawiki or file.config.wikipedia
+    wanted = place.namespaces if place else (0,)
     part: list[Page] = []
     number = chars = 0
     for page in stream_pages(handle):
