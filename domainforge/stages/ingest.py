@@ -215,7 +215,7 @@ def _conclude(journal: Journal, out: Output, context: Context) -> StageResult:
         notes.append(f"{len(partly)} read in part (pages without text): {_names(partly)}")
     if items > 1:
         notes.append(f"languages: {most_common_languages(journal)}")
-        notes.append(describe_kinds(kinds) + f"\nevery item: {_list_name(context)}")
+        notes.append(f"by kind:\n{describe_kinds(kinds)}\nevery item: {_list_name(context)}")
     account = Account(
         unit="documents and files",
         total=documents + sum(dropped.values()) + sum(failed.values()),
