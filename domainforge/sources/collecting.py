@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from domainforge.records import Document, canonical_json
 from domainforge.sources.choice import OpenSource
 from domainforge.sources.filling import fill_in
+from domainforge.sources.forgotten import Forgotten
 from domainforge.sources.journal import Journal
 from domainforge.sources.loaded import LeftOut
 from domainforge.sources.reading import FileWork, Reading
@@ -20,13 +21,6 @@ from domainforge.table_writer import TableWriter
 
 _COMMIT_BYTES = 32 << 20
 _COMMIT_SECONDS = 20.0
-
-
-class Forgotten(Protocol):
-    """Texts that may not come back."""
-
-    def covers(self, uri: str, text_sha256: str) -> bool:
-        """Tell whether a document was forgotten, by its name or its text."""
 
 
 @dataclass
@@ -41,10 +35,11 @@ class SourceReader:
     room: Callable[[], int | None]
     journal: Journal
     pool: WorkerPool
+    mixed: bool = False
 
     def known(self, uri: str) -> str | None:
         """Return the revision of an item that can be taken over."""
-        return self.journal.known(self.key, uri, self.room())
+        return self.journal.known(self.key, uri, self.room(), mixed=self.mixed)
 
     def done(self, uri: str) -> bool:
         """Tell whether this ingest has the item already."""
@@ -71,6 +66,7 @@ class Collection:
         progress: Callable[..., None],
     ) -> None:
         self._journal = journal
+        journal.leave_out(forgotten)
         self._writer = writer
         self._forgotten = forgotten
         self._seed = seed
@@ -95,8 +91,10 @@ class Collection:
             position, finished = self._journal.begin_source(key)
             if finished:
                 continue
-            readings = opened.source.read(make_reader(key, opened, position))
-            if opened.config.weight is not None:
+            reader = make_reader(key, opened, position)
+            reader.mixed = opened.config.weight is not None
+            readings = opened.source.read(reader)
+            if reader.mixed:
                 mixed.append((key, opened, readings))
                 continue
             for reading in readings:
@@ -129,6 +127,7 @@ class Collection:
         cut = False
         if reading.unchanged:
             self._journal.carry(key, reading.uri)
+            self._journal.put_position(key, reading.position)
         else:
             cut = self._put(key, opened, reading, room)
             self._journal.put_item(key, reading, cut=cut)
@@ -184,8 +183,8 @@ class Collection:
         known = self._journal.holds_text(sha)
         while not known and not self._journal.uri_is_free(uri):
             uri, number = f"{document.uri}~{number}", number + 1
-        document = replace(document, uri=uri)
-        if not self._journal.put_document(key, item, document, sha):
+        asked, document = document.uri, replace(document, uri=uri)
+        if not self._journal.put_document(key, item, document, sha, asked):
             return False
         row = {**asdict(document), "id": document.id, "sha256": sha.hex(), "uris": [uri]}
         row["metadata"] = canonical_json(document.metadata)

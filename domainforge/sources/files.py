@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def find_by_source(sources: Sequence[SourceConfig], project: Path) -> list[Found
         dropped: list[LeftOut] = []
         root, matches = _matches(str(source.files), project)
         for path in matches:
-            real = path.resolve()
+            real = _real(path)
             if real in seen:
                 continue
             seen.add(real)
@@ -113,9 +114,13 @@ def read_unless_known(work: Iterable[FileWork], reader: Reader) -> Iterator[Read
     for item in work:
         if reader.done(item.file.uri):
             continue
-        if item.revision is not None and reader.known(item.file.uri) == item.revision:
+        known = item.revision is not None and reader.known(item.file.uri) == item.revision
+        if known and waiting:
             yield from reader.parse(waiting)
             waiting = []
+            # What these gave may have made another document of it: a copy, a taken name.
+            known = reader.known(item.file.uri) == item.revision
+        if known:
             kind = kind_of(item.file.path.name)
             name = item.file.kind or (kind.name if kind else _ending(item.file.uri))
             yield Reading(item.file.uri, name, revision=item.revision, unchanged=True)
@@ -141,6 +146,8 @@ class FileHashes:
             state = path.stat()
             found = self.seen.get(name) or self._known.get(name)
             if found is None or found[:2] != (state.st_size, state.st_mtime_ns):
+                if not stat.S_ISREG(state.st_mode):
+                    return "no file any more"  # opening a pipe would wait for its writer
                 found = (state.st_size, state.st_mtime_ns, file_hash(path))
         except OSError as error:
             return f"unreadable: {error.strerror}"
@@ -186,6 +193,13 @@ def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(parent, name) for name in names if not name.startswith("."))
+
+
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path  # links that run in a circle: no file
 
 
 def _is_hidden(relative: Path) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from domainforge.records import Document
+from domainforge.sources.forgotten import Forgotten
 from domainforge.sources.loaded import LeftOut
 from domainforge.sources.reading import Reading
 
@@ -25,7 +26,7 @@ CREATE TABLE IF NOT EXISTS items (
     again INTEGER NOT NULL, size_bytes INTEGER NOT NULL, PRIMARY KEY (source, uri)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS documents (
     id TEXT PRIMARY KEY, uri TEXT, sha BLOB, source TEXT, item TEXT, characters INTEGER,
-    language TEXT, blank_pages INTEGER, carried INTEGER) WITHOUT ROWID;
+    language TEXT, blank_pages INTEGER, carried INTEGER, asked TEXT) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS documents_by_text ON documents (sha);
 CREATE UNIQUE INDEX IF NOT EXISTS documents_by_uri ON documents (uri);
 CREATE INDEX IF NOT EXISTS documents_by_item ON documents (source, item);
@@ -40,8 +41,27 @@ CREATE TABLE IF NOT EXISTS hashes (path TEXT PRIMARY KEY, size INTEGER, changed_
     sha256 TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT);
 """
+_FORMAT = 2
 # Faults that may be gone the next time, though the item is the same.
 _PASSING = ("too_slow", "too_much_memory", "crashed", "changed_while_read", "unreadable", "no_ocr")
+
+# What an item gave depends on what was there before it: none of these may find a row.
+_SHAPED_BY_OTHERS = (
+    # A copy whose original is neither here nor in the item itself.
+    "SELECT 1 FROM old.names n WHERE source = ? AND item = ? "
+    "AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.sha = n.sha) AND NOT EXISTS "
+    "(SELECT 1 FROM old.documents o WHERE (o.sha, o.source, o.item) = (n.sha, n.source, n.item))",
+    # A name that another text has now.
+    "SELECT 1 FROM old.documents o JOIN documents d ON d.uri = o.uri AND d.sha != o.sha "
+    "WHERE o.source = ? AND o.item = ?",
+    # A number at a name (`x~2`) that was needed because of another item.
+    "SELECT 1 FROM old.documents WHERE source = ? AND item = ? GROUP BY asked HAVING count(*) < "
+    "max(CASE WHEN uri = asked THEN 1 ELSE CAST(substr(uri, length(asked) + 2) AS INTEGER) END)",
+    # The same because of a text of the item that is another's copy now.
+    "SELECT 1 FROM old.documents o WHERE source = ? AND item = ? AND uri != asked AND EXISTS "
+    "(SELECT 1 FROM old.documents p JOIN documents d ON d.sha = p.sha "
+    "WHERE p.source = o.source AND p.item = o.item)",
+)
 
 
 class Journal:
@@ -49,11 +69,13 @@ class Journal:
 
     def __init__(self, path: Path, previous: Path | None = None) -> None:
         self._file = sqlite3.connect(path, isolation_level=None)
-        self._file.executescript(_TABLES)
-        self._previous = previous is not None and previous.exists()
-        if self._previous:
+        self._file.executescript(f"{_TABLES} PRAGMA user_version = {_FORMAT};")
+        self._previous = False
+        self._forgotten = Forgotten()
+        if previous is not None and previous.exists():
             # `mode=ro` would refuse a database whose folder can't be written.
             self._file.execute("ATTACH ? AS old", (str(previous),))
+            self._previous = self._row("PRAGMA old.user_version")[0] == _FORMAT
         self._file.execute("BEGIN")
 
     @property
@@ -76,6 +98,10 @@ class Journal:
     def close(self) -> None:
         """Close without committing."""
         self._file.close()
+
+    def leave_out(self, forgotten: Forgotten) -> None:
+        """Take over no item that holds a text or a name of these."""
+        self._forgotten = forgotten
 
     def begin_source(self, source: str) -> tuple[Any, bool]:
         """Return where a source is to go on, and whether it is finished."""
@@ -105,45 +131,52 @@ class Journal:
         row = self._file.execute(sql, (source, uri)).fetchone()
         return row[0] if row else 0
 
-    def known(self, source: str, uri: str, room: int | None) -> str | None:
+    def known(self, source: str, uri: str, room: int | None, *, mixed: bool = False) -> str | None:
         """Return the revision of an item that can be taken over from the last whole ingest.
 
-        Not where something about it may pass, nor where it was a copy of a text that isn't here.
+        Only where reading it again would give exactly what it gave then.
 
         Args:
             source: Which source, by its recipe.
             uri: The item.
             room: How many documents the source may still give.
+            mixed: Whether it is one of a mixture, which may end after any part of an item.
         """
         if not self._previous:
             return None
-        sql = "SELECT revision, again FROM old.items WHERE source = ? AND uri = ? AND whole = 1"
+        sql = "SELECT revision, again, parts FROM old.items WHERE source = ? AND uri = ? AND whole"
         row = self._file.execute(sql, (source, uri)).fetchone()
-        if row is None or row[1]:
+        if row is None or row[1] or (mixed and row[2] > 1):
             return None
-        where = (source, uri)
-        lost = self._file.execute(
-            "SELECT 1 FROM old.names n WHERE source = ? AND item = ? "
-            "AND NOT EXISTS (SELECT 1 FROM documents d WHERE d.sha = n.sha)",
-            where,
-        ).fetchone()
-        taken = self._file.execute(
-            "SELECT 1 FROM old.documents o JOIN documents d ON d.uri = o.uri AND d.sha != o.sha "
-            "WHERE o.source = ? AND o.item = ?",
-            where,
-        ).fetchone()
-        count = self._row(
-            "SELECT count(*) FROM old.documents WHERE source = ? AND item = ?", *where
-        )[0]
-        crowded = room is not None and count > room
-        return None if lost or taken or crowded else row[0]
+        same = (source, uri)
+        # Reading ends where the last free place is taken, so the item must leave one.
+        sql = "SELECT count(*) FROM old.documents WHERE source = ? AND item = ?"
+        if room is not None and self._row(sql, *same)[0] >= room:
+            return None
+        if any(self._file.execute(sql, same).fetchone() for sql in _SHAPED_BY_OTHERS):
+            return None
+        return None if self._forgets(*same) else str(row[0])
+
+    def _forgets(self, source: str, uri: str) -> bool:
+        """Tell whether an item held what was forgotten since, or lost what no longer is."""
+        sql = "SELECT 1 FROM old.left_out WHERE source = ? AND item = ? AND reason = 'forgotten'"
+        if self._file.execute(sql, (source, uri)).fetchone():
+            return True
+        if not self._forgotten.digest():
+            return False
+        sql = (
+            "SELECT asked, sha FROM old.documents WHERE source = ?1 AND item = ?2 "
+            "UNION ALL SELECT uri, sha FROM old.names WHERE source = ?1 AND item = ?2"
+        )
+        rows = self._file.execute(sql, (source, uri))
+        return any(self._forgotten.covers(name, sha.hex()) for name, sha in rows)
 
     def carry(self, source: str, uri: str) -> None:
         """Take an unchanged item over as it was."""
         where = (source, uri)
         # What became another's copy since then is one more name of that.
         self._file.execute(
-            "INSERT INTO names SELECT o.sha, o.uri, o.source, o.item FROM old.documents o "
+            "INSERT INTO names SELECT o.sha, o.asked, o.source, o.item FROM old.documents o "
             "JOIN documents d ON d.sha = o.sha WHERE o.source = ? AND o.item = ?",
             where,
         )
@@ -155,7 +188,7 @@ class Journal:
             )
         self._file.execute(
             "INSERT OR IGNORE INTO documents SELECT id, uri, sha, source, item, characters, "
-            "language, blank_pages, 1 FROM old.documents WHERE source = ? AND item = ?",
+            "language, blank_pages, 1, asked FROM old.documents WHERE source = ? AND item = ?",
             where,
         )
         self._file.execute(
@@ -165,17 +198,27 @@ class Journal:
             where,
         )
 
-    def put_document(self, source: str, item: str, document: Document, sha: bytes) -> bool:
-        """Note a document; returns False where the same text is here under another name."""
+    def put_document(
+        self, source: str, item: str, document: Document, sha: bytes, asked: str
+    ) -> bool:
+        """Note a document; returns False where the same text is here under another name.
+
+        Args:
+            source: Which source, by its recipe.
+            item: What it came from.
+            document: With a name that is free.
+            sha: Of its text.
+            asked: The name that its loader gave it.
+        """
         where = (source, item)
         if self.holds_text(sha):
-            self._file.execute("INSERT INTO names VALUES (?, ?, ?, ?)", (sha, document.uri, *where))
+            self._file.execute("INSERT INTO names VALUES (?, ?, ?, ?)", (sha, asked, *where))
             return False
         blank = len(document.metadata.get("pages_without_text") or ())
         size = len(document.text)
         self._file.execute(
-            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
-            (document.id, document.uri, sha, *where, size, document.language, blank),
+            "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)",
+            (document.id, document.uri, sha, *where, size, document.language, blank, asked),
         )
         self._file.execute(
             "UPDATE sources SET documents = documents + 1, characters = characters + ? "
@@ -221,10 +264,13 @@ class Journal:
                 reading.size_bytes,
             ),
         )
-        if reading.position is not None:
+        self.put_position(source, reading.position)
+
+    def put_position(self, source: str, position: Any) -> None:
+        """Note where a source is to go on, if it says so."""
+        if position is not None:
             self._file.execute(
-                "UPDATE sources SET position = ? WHERE source = ?",
-                (json.dumps(reading.position), source),
+                "UPDATE sources SET position = ? WHERE source = ?", (json.dumps(position), source)
             )
 
     def put_hashes(self, hashes: Mapping[str, tuple[int, int, str]]) -> None:
@@ -246,9 +292,5 @@ def known_hashes(path: Path) -> dict[str, tuple[int, int, str]]:
     if not path.exists():
         return {}
     with closing(sqlite3.connect(path)) as file:
-        row = file.execute("SELECT value FROM facts WHERE name = 'hashes'").fetchone()
-    return (
-        {name: (entry[0], entry[1], entry[2]) for name, entry in json.loads(row[0]).items()}
-        if (row)
-        else {}
-    )
+        rows = file.execute("SELECT path, size, changed_ns, sha256 FROM hashes").fetchall()
+    return {name: (size, changed_ns, sha256) for name, size, changed_ns, sha256 in rows}
