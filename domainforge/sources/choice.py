@@ -43,6 +43,7 @@ def open_sources(
 
 def _open_place(config: SourceConfig, project: Path) -> Source:
     from domainforge.sources.corpora.common_crawl import open_common_crawl
+    from domainforge.sources.corpora.deeplake import DeepLakeSource
     from domainforge.sources.corpora.openassistant import open_openassistant
     from domainforge.sources.corpora.pile import open_pile
     from domainforge.sources.corpora.wikipedia import open_wikipedia
@@ -62,6 +63,7 @@ def _open_place(config: SourceConfig, project: Path) -> Source:
         "common_crawl": open_common_crawl,
         "confluence": ConfluenceSource,
         "dataset": DatasetSource,
+        "deeplake": DeepLakeSource,
         "git": GitSource,
         "mediawiki": MediaWikiSource,
         "notion": NotionSource,

@@ -1,11 +1,10 @@
 """Keys of `sources:` that name a public corpus."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from domainforge.stage import Settings, transport_field
-from domainforge.teacher.config_checks import check_variable_name
 
 
 def is_url(text: str) -> bool:
@@ -125,15 +124,20 @@ class DeepLake(Settings):
     """A Deep Lake dataset; each row is a document."""
 
     path: str = Field(
-        min_length=1,
-        description="Folder of the dataset, relative to the project folder, or an address "
-        "(`s3://`, `al://` ...), which needs `token_env`.",
-    )
-    token_env: Annotated[str | None, AfterValidator(check_variable_name)] = transport_field(
-        None, "Name of the environment variable that holds the token for an address."
+        min_length=1, description="Folder of the dataset, relative to the project folder."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _accept_path(cls, value: Any) -> Any:
         return {"path": value} if isinstance(value, str) else value
+
+    @field_validator("path")
+    @classmethod
+    def _check_path(cls, path: str) -> str:
+        if "://" in path:
+            raise ValueError(
+                "only a dataset on this machine is read, since the package reports to its maker "
+                "where it can reach the network: make a copy with deeplake.copy first"
+            )
+        return path

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from domainforge.sources.kinds.archive import TAR_ENDINGS, stream_tar, stream_zip
 from domainforge.sources.kinds.code import FILE_NAMES, LANGUAGES, LOCK_FILES, load_code
 from domainforge.sources.kinds.compressed import stream_compressed
+from domainforge.sources.kinds.deeplake import stream_deeplake
 from domainforge.sources.kinds.delimited import stream_delimited
 from domainforge.sources.kinds.docx import load_docx
 from domainforge.sources.kinds.epub import load_epub
@@ -97,6 +98,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("tar", TAR_ENDINGS, stream=stream_tar, holds_files=True),
     Kind("warc", WARC_ENDINGS, stream=stream_warc),
     Kind("compressed", (".gz", ".bz2", ".xz", ".zst"), stream=stream_compressed, holds_files=True),
+    Kind("deeplake", stream=stream_deeplake),
     Kind("pile", stream=stream_pile),
     Kind("openassistant", stream=stream_openassistant),
     Kind("mediawiki dump", stream=stream_mediawiki),
