@@ -3,6 +3,7 @@
 Nothing that executes on arrival (no pickle): a file that takes over its parser gets no further.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -33,7 +34,8 @@ def unpack(line: bytes) -> dict[str, Any]:
 def pack_file(file: SourceFile) -> dict[str, Any]:
     """Return a file to read as JSON values."""
     return {
-        "path": str(file.path),
+        # Names of files are bytes, and need not be UTF-8.
+        "path": os.fsencode(file.path).decode("latin-1"),
         "uri": file.uri,
         "kind": file.kind,
         "given": dict(file.given),
@@ -44,7 +46,7 @@ def pack_file(file: SourceFile) -> dict[str, Any]:
 def unpack_file(message: Mapping[str, Any]) -> SourceFile:
     """Read a file to read."""
     config = SourceConfig.model_validate(message["config"])
-    path = Path(message["path"])
+    path = Path(os.fsdecode(message["path"].encode("latin-1")))
     return SourceFile(path, message["uri"], config, message["kind"], message["given"])
 
 

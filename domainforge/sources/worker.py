@@ -1,6 +1,7 @@
 """A worker process of ingest: reads files one after the other, and may die of any of them."""
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -61,11 +62,14 @@ def _read_open(
     kind = BY_NAME[file.kind] if file.kind else kind_of(file.path.name)
     assert kind is not None
     before = os.fstat(handle.fileno())
+    if not stat.S_ISREG(before.st_mode):
+        raise UnreadableError("unreadable", "no file any more; it was one when it was listed")
     if kind.load is not None:
         if before.st_size > max_bytes:
             detail = f"{before.st_size:,} bytes, the limit is {max_bytes:,} (ingest.max_file_mb)"
             raise UnreadableError("too_large", detail)
-        data = handle.read(max_bytes + 1)
+        # A reading allocates all that it is asked for before the first byte.
+        data = handle.read(before.st_size + 1)
         if _changed(before, handle) or len(data) != before.st_size:
             raise UnreadableError("changed_while_read", "it was written to; read it again later")
         yield {"loaded": pack_loaded(finish(kind.load(data, file), file, whole=True))}

@@ -53,6 +53,10 @@ class _Task:
     # Loaded: a part; None: the end.
     parts: "queue.Queue[Loaded | None]" = field(default_factory=lambda: queue.Queue(_WAITING_PARTS))
     skip: int = 0
+    # Nobody waits for it any more.
+    abandoned: bool = False
+    # What broke the watch over its worker; never the file's fault.
+    broken: Exception | None = None
 
 
 class WorkerPool:
@@ -96,12 +100,18 @@ class WorkerPool:
         """
         source = iter(work)
         waiting: deque[_Task] = deque()
-        while True:
-            while len(waiting) < _AHEAD and (item := next(source, None)) is not None:
-                waiting.append(self._submit(item, parts(item.file.uri)))
-            if not waiting:
-                return
-            yield from _readings(waiting.popleft())
+        try:
+            while True:
+                while len(waiting) < _AHEAD and (item := next(source, None)) is not None:
+                    waiting.append(self._submit(item, parts(item.file.uri)))
+                if not waiting:
+                    return
+                yield from _readings(waiting[0])
+                waiting.popleft()
+        finally:
+            # Else a consumer that leaves early, at its limit, leaves no worker for the next one.
+            for task in waiting:
+                task.abandoned = True
 
     def _submit(self, work: FileWork, skip: int) -> _Task:
         kind = BY_NAME[work.file.kind] if work.file.kind else kind_of(work.file.path.name)
@@ -122,9 +132,18 @@ class WorkerPool:
         """Hand tasks to one process, and start another where it died."""
         worker: _Worker | None = None
         while (task := self._tasks.get()) is not None and not self._closing.is_set():
-            if worker is None or not worker.alive:
-                worker = self._start()
-            worker = self._read(worker, task)
+            if task.abandoned:
+                continue
+            try:
+                if worker is None or not worker.alive:
+                    worker = self._start()
+                worker = self._read(worker, task)
+            except (OSError, ValueError, TypeError, LookupError) as error:
+                # Raised where the readings are waited for: a thread that only ended would hang it.
+                task.broken = error
+                self._put(task, None)
+                if worker is not None:
+                    worker.stop()
         if worker is not None:
             worker.stop()
 
@@ -147,6 +166,7 @@ class WorkerPool:
                     done += 1
                     current = task.work.file.uri
                     if not self._put(task, unpack_loaded(message["loaded"])):
+                        worker.stop()  # it would answer the next file with the rest of this one
                         return worker
                 else:
                     ending = message
@@ -165,11 +185,14 @@ class WorkerPool:
                 break
             done += 1
             worker = self._start()
+        else:
+            detail = f"{_MOST_DEATHS} parts of it ended their parser; the rest was not read"
+            self._put(task, Loaded(faults=(LeftOut(task.work.file.uri, "crashed", detail),)))
         self._put(task, None)
         return worker
 
     def _put(self, task: _Task, part: Loaded | None) -> bool:
-        while not self._closing.is_set():
+        while not (self._closing.is_set() or task.abandoned):
             with contextlib.suppress(queue.Full):
                 task.parts.put(part, timeout=_LOOK_EVERY_SECONDS)
                 return True
@@ -246,8 +269,10 @@ class _Worker:
         return {"end": True, "reason": reason, "detail": detail}
 
     def _death(self) -> dict[str, Any]:
-        code = self.process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_ENDING_SECONDS)
         self.stop()
+        code = self.process.returncode
         name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
         return {"end": True, "reason": "crashed", "detail": f"its parser died of it ({name})"}
 
@@ -260,15 +285,23 @@ def _readings(task: _Task) -> Iterator[Reading]:
         if held is not None:
             yield Reading(work.file.uri, task.kind, held, work.revision, last=False)
         held = part
-    path = work.file.path
+    if task.broken is not None:
+        raise task.broken
     yield Reading(
         work.file.uri,
         task.kind,
         held or Loaded(),
         work.revision,
         position=work.position,
-        size_bytes=path.stat().st_size if path.exists() else 0,
+        size_bytes=_size_bytes(work.file.path),
     )
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # gone since it was listed
 
 
 def _memory_detail(limits: Limits) -> str:

@@ -28,6 +28,7 @@ _MAX_RATIO = 200
 _MAX_UNPACKED_BYTES = 64 << 30
 _MAX_LOADED_BYTES = 512 << 20
 _IN_MEMORY_BYTES = 16 << 20
+_PIECE_BYTES = 1 << 20
 _MAX_NAME_CHARS = 300
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -181,7 +182,7 @@ def read_member(member: Member, open_member: Opener, kind: "Kind | None" = None)
     try:
         with open_member() as handle:
             if kind.load is not None:
-                data = handle.read(_MAX_LOADED_BYTES + 1)
+                data = _read_up_to(handle, _MAX_LOADED_BYTES + 1)
                 if len(data) > _MAX_LOADED_BYTES:
                     raise UnreadableError("too_large", f"more than {_MAX_LOADED_BYTES:,} bytes")
                 loaded = kind.load(data, member)
@@ -194,6 +195,15 @@ def read_member(member: Member, open_member: Opener, kind: "Kind | None" = None)
     except UnreadableError as error:
         return _fault(member, error)
     return loaded if loaded != Loaded() else left_out(member, "empty", "no text in it")
+
+
+def _read_up_to(handle: BinaryIO, size: int) -> bytes:
+    """Read in pieces: one reading allocates all that it is asked for before the first byte."""
+    pieces: list[bytes] = []
+    while size > 0 and (piece := handle.read(min(size, _PIECE_BYTES))):
+        pieces.append(piece)
+        size -= len(piece)
+    return b"".join(pieces)
 
 
 def merge(parts: Iterable[Loaded]) -> Loaded:

@@ -1,0 +1,121 @@
+"""What happens to the worker, not to the file: killed, stuck, left behind; the pool goes on."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from domainforge.sources.config import SourceConfig
+from domainforge.sources.loaded import SourceFile
+from domainforge.sources.reading import FileWork, Reading
+from domainforge.sources.workers import Limits, WorkerPool
+from tests.stages.test_ingest_hostile import hungry_pdf, make_zip
+
+ENOUGH = Limits(500_000_000, 60, 2 << 30)
+
+
+def work(path: Path) -> FileWork:
+    return FileWork(SourceFile(path, path.name, SourceConfig(files="x")), "r")
+
+
+def rows(path: Path, count: int) -> FileWork:
+    with path.open("w") as handle:
+        for number in range(count):
+            handle.write(
+                json.dumps({"id": str(number), "text": f"Row {number} of a table."}) + "\n"
+            )
+    return work(path)
+
+
+def good(folder: Path) -> FileWork:
+    (folder / "good.md").write_text("The ferry crosses every hour.")
+    return work(folder / "good.md")
+
+
+def kill_worker(pool: WorkerPool) -> None:
+    (process,) = pool._processes
+    os.kill(process.pid, signal.SIGSEGV)
+    process.wait()
+
+
+def faults(readings: Iterator[Reading] | list[Reading]) -> list[tuple[str, str]]:
+    return [(f.uri, f.reason) for reading in readings for f in reading.loaded.faults]
+
+
+def test_a_parser_that_crashes_ends_its_file_only(tmp_path: Path) -> None:
+    with WorkerPool(ENOUGH, count=1) as pool:
+        readings = pool.parse([rows(tmp_path / "x.jsonl", 60_000), good(tmp_path)])
+        head = list(islice(readings, 1))
+        kill_worker(pool)
+        rest = list(readings)
+    assert head[0].loaded.documents
+    assert faults(rest) == [("x.jsonl", "crashed")]
+    assert [r.uri for r in rest if r.last] == ["x.jsonl", "good.md"]
+    assert rest[-1].loaded.documents
+    (fault,) = [f for r in rest for f in r.loaded.faults]
+    assert "SIGSEGV" in fault.detail
+
+
+def test_a_slow_file_ends_alone(tmp_path: Path) -> None:
+    big = tmp_path / "big.html"
+    big.write_text("<p>word</p>" * 1_500_000)
+    with WorkerPool(Limits(500_000_000, 2, 4 << 30), count=1) as pool:
+        # The first file pays for the start of the process.
+        readings = list(pool.parse([good(tmp_path), work(big), good(tmp_path)]))
+    assert faults(readings) == [("big.html", "too_slow")]
+    assert readings[-1].loaded.documents
+
+
+def test_a_large_file_in_little_memory_ends_alone(tmp_path: Path) -> None:
+    big = tmp_path / "big.txt"
+    big.write_text("words and more words\n" * 12_000_000)
+    with WorkerPool(Limits(500_000_000, 60, 300 << 20), count=1) as pool:
+        readings = list(pool.parse([work(big), good(tmp_path)]))
+    assert faults(readings) == [("big.txt", "too_much_memory")]
+    assert readings[-1].loaded.documents
+
+
+def test_more_killers_than_patience(tmp_path: Path) -> None:
+    members = {f"{n:02}.pdf": hungry_pdf() for n in range(11)} | {"zz.md": b"Never reached."}
+    (tmp_path / "x.zip").write_bytes(make_zip(members))
+    with WorkerPool(Limits(500_000_000, 20, 200 << 20), count=1) as pool:
+        readings = list(pool.parse([work(tmp_path / "x.zip"), good(tmp_path)]))
+    named = [uri for uri, _ in faults(readings)]
+    assert named == [f"x.zip/{n:02}.pdf" for n in range(10)] + ["x.zip"]
+    assert readings[-1].uri == "good.md"
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_who_leaves_early_leaves_no_worker_behind(tmp_path: Path, count: int) -> None:
+    """A source at its limit: what it had asked for must not keep the next one waiting."""
+    many = [rows(tmp_path / f"{n}.jsonl", 20_000) for n in range(3)]
+    with WorkerPool(ENOUGH, count=count) as pool:
+        readings = pool.parse(many)
+        next(readings)
+        readings.close()  # type: ignore[attr-defined]  # a generator
+        (reading,) = pool.parse([good(tmp_path)])
+    assert reading.uri == "good.md"
+    assert reading.loaded.documents
+
+
+def test_parts_that_the_caller_has_are_not_read_again(tmp_path: Path) -> None:
+    item = rows(tmp_path / "x.jsonl", 20_000)
+    with WorkerPool(ENOUGH, count=1) as pool:
+        whole = list(pool.parse([item]))
+        rest = list(pool.parse([item], lambda uri: 2))
+    assert [r.loaded for r in rest] == [r.loaded for r in whole[2:]]
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    item = rows(tmp_path / "x.jsonl", 60_000)
+    with WorkerPool(ENOUGH, count=1) as pool:
+        readings = pool.parse([item])
+        next(readings)
+        with item.file.path.open("a") as handle:
+            handle.write('{"id": "late", "text": "Added late."}\n')
+        rest = list(readings)
+    assert faults(rest) == [("x.jsonl", "changed_while_read")]
