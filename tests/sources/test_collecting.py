@@ -1,0 +1,87 @@
+"""What each field of a source does to its documents; every account balances."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domainforge.run_folder import Inputs, Output
+from domainforge.stage import StageResult
+from domainforge.stages import ingest as stage
+from tests.stages.test_ingest_again import context_of
+
+SIZE = 1000
+
+
+def write_pages(project: Path, folder: str, count: int) -> None:
+    (project / folder).mkdir()
+    for number in range(count):
+        text = f"{folder} {number:03d} ".ljust(SIZE - 1, "x") + "."
+        (project / folder / f"{number:03d}.txt").write_text(text)
+
+
+def ingest(project: Path, *sources: dict[str, Any]) -> tuple[StageResult, list[dict[str, Any]]]:
+    out = Output(project / "out")
+    out.folder.mkdir()
+    result = stage.run(stage.IngestConfig(), Inputs({}), out, context_of(project, *sources))
+    assert result.account.balances
+    rows = out.read().to_pylist()
+    assert result.account.done == len(rows)
+    return result, rows
+
+
+def characters(rows: list[dict[str, Any]], folder: str) -> int:
+    return sum(len(row["text"]) for row in rows if row["uri"].startswith(f"{folder}/"))
+
+
+@pytest.mark.parametrize("weights", [{"a": 3.0, "b": 1.0}, {"a": 0.5, "b": 0.3, "c": 0.2}])
+def test_a_mixture_has_the_weights_until_one_runs_out(
+    tmp_path: Path, weights: dict[str, float]
+) -> None:
+    for folder in weights:
+        write_pages(tmp_path, folder, 24)
+    write_pages(tmp_path, "plain", 2)
+    mixed = [{"files": folder, "weight": weight} for folder, weight in weights.items()]
+    _, rows = ingest(tmp_path, *mixed, {"files": "plain"})
+    assert characters(rows, "plain") == 2 * SIZE
+    assert characters(rows, "a") == 24 * SIZE  # has most to give, and so runs out first
+    for folder, weight in weights.items():
+        wanted = 24 * SIZE * weight / weights["a"]
+        assert abs(characters(rows, folder) - wanted) <= SIZE
+
+
+def test_limit_is_exact_and_stops_the_reading(tmp_path: Path) -> None:
+    rows = [json.dumps({"id": n, "text": f"Row {n}."}) for n in range(10)]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+    (tmp_path / "b.txt").write_text("Beyond.")
+    result, documents = ingest(tmp_path, {"files": "*.*", "limit": 4})
+    assert sorted(row["text"] for row in documents) == [f"Row {n}." for n in range(4)]
+    assert result.figures["items"] == 1  # b.txt was never come to
+
+
+def test_where_and_sample_are_counted(tmp_path: Path) -> None:
+    rows = [{"id": n, "text": f"Row {n}.", "score": n} for n in range(10)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    write_pages(tmp_path, "b", 20)
+    result, documents = ingest(
+        tmp_path,
+        {"files": "a.jsonl", "where": {"score": ">= 6"}},
+        {"files": "b", "sample_share": 0.5},
+    )
+    assert {row["text"] for row in documents if row["uri"].startswith("a")} == {
+        f"Row {n}." for n in range(6, 10)
+    }
+    assert result.account.dropped["not_wanted"] == 6
+    assert 0 < result.account.dropped["not_sampled"] < 20
+
+
+def test_license_and_raw_text(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.html").write_text(f"<title>T</title><p>Page {folder}.</p>")
+    _, rows = ingest(tmp_path, {"files": "a", "license": "MIT", "keep_raw": True}, {"files": "b"})
+    one, other = sorted(rows, key=lambda row: str(row["uri"]))
+    assert (one["license"], other["license"]) == ("MIT", None)
+    assert "<p>" in one["raw"]
+    assert other["raw"] is None
