@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +23,7 @@ from domainforge.sources.web.request import Access, FetchError
 from domainforge.sources.web.source import parse_pieces
 
 _BLOCK_BYTES = 1 << 20
+_MOST_AT_ONCE = 4
 _TIMEOUT_SECONDS = 60.0
 
 
@@ -123,8 +126,12 @@ class ShardSource:
         for path in folder.iterdir():
             if path.stem not in wanted:
                 path.unlink()
+        # What the workers have at once, they have on disk; a limit may want no second file.
+        at_once = 1 if self._config.limit else min(_MOST_AT_ONCE, os.cpu_count() or 1)
+        pieces = self._fetch_all(reader, folder)
         try:
-            yield from parse_pieces(self._fetch_all(reader, folder), reader)
+            while batch := list(islice(pieces, at_once)):
+                yield from parse_pieces(batch, reader)
         except GeneratorExit:
             # Nobody wants more of it; after a failure what was loaded is of use.
             for path in folder.iterdir():

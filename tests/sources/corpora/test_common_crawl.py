@@ -198,6 +198,17 @@ def test_a_reading_that_is_stopped_leaves_no_text_behind(tmp_path: Path) -> None
     assert not list(_folder(tmp_path).iterdir())
 
 
+def test_a_limit_loads_no_file_ahead(tmp_path: Path) -> None:
+    site = {f"/{n}.wet.gz": shard(f"Text {n}.") for n in range(4)}
+    with Website(site) as server:
+        value = {"urls": [server.url(path) for path in site], "allow_hosts": [server.host]}
+        readings = source(tmp_path, value, limit=2).read(SourceReader(tmp_path))
+        texts = [documents_of([next(readings)])[0].text for _ in range(2)]
+        readings.close()  # type: ignore[attr-defined]  # a generator
+        assert server.paths() == ["/0.wet.gz", "/1.wet.gz"]
+    assert texts == ["Text 0.", "Text 1."]
+
+
 @pytest.mark.parametrize(
     "value",
     [{}, {"files": "x", "urls": ["https://a.example/x"]}, {"files": "x", "paths_file": "y"}],
