@@ -268,6 +268,7 @@ def test_ingest_takes_real_files(tmp_path: Path) -> None:
     files.mkdir()
     (files / "a.md").write_text("# A\n\nAlpha.")
     (files / "b.MD").write_text("# B\n\nBeta, and more of it.")
+    (files / "c.md").write_text("# C\n\n" + "Gamma. " * 200_000)
     options = ("--files", str(files), "--parts", "kinds")
     figures = run_benchmark("ingest.py", *options)
     assert figures["mb_per_s_md_ours"] > 0

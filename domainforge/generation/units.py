@@ -156,7 +156,8 @@ def template_values(
 
     def fenced(of: Mapping[str, Any]) -> str:
         # Title, headings and a cut table's head are the document's words too: they stand inside.
-        text = f"{of['context']}\n{of['text']}" if of["context"] else of["text"]
+        context = of.get("context")
+        text = f"{context}\n{of['text']}" if context else of["text"]
         body = f"# {' > '.join([unit.chunk['title'], *of['headings']])}\n\n{text}"
         marker = fence(of["id"])
         while marker in body:  # nobody can aim for this; it must not happen by chance either
