@@ -11,7 +11,7 @@ from domainforge.evaluation.control import load_control
 from domainforge.pipeline import STAGES, fingerprint, make_context, recipe, stage_bounds
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_manifest
-from domainforge.sources.choice import REMOTE
+from domainforge.sources.choice import is_remote
 from domainforge.stage import Stage
 from domainforge.stages import generate
 from domainforge.teacher.endpoint import describe_missing_keys
@@ -141,7 +141,7 @@ class _Planner:
             self._folders[stage.name] = self._run.stage_folder(stage.writes)
             self._hashes[stage.name] = whole.content_hash
             return StagePlan(stage.name, "unchanged", "")
-        remote = any(source.place in REMOTE for source in self._pipeline.sources)
+        remote = any(is_remote(source) for source in self._pipeline.sources)
         # Nothing is asked of a server to find out what a run would do.
         if stage.name in _CHEAP and not (stage.name == "ingest" and remote):
             self._try(stage, config)

@@ -12,6 +12,11 @@ from domainforge.sources.reading import Source
 REMOTE = ("web", "sql", "dataset")
 
 
+def is_remote(config: SourceConfig) -> bool:
+    """Tell whether reading a source asks a server."""
+    return config.place in REMOTE or bool(getattr(getattr(config, config.place), "urls", ()))
+
+
 @dataclass(frozen=True)
 class OpenSource:
     """A source ready to read, and the entry that it comes from."""
