@@ -18,6 +18,8 @@ from domainforge.sources.loaded import LeftOut, Loaded, SourceFile
 from domainforge.sources.reading import FileWork, Reader, Reading
 
 _FILES_AT_ONCE = 256
+# What keeps a file from being read, where a source finds it before any loader.
+_FAULTS = frozenset({"encrypted", "unreadable", "bad_json"})
 _SETTLED_NS = 2_000_000_000
 
 
@@ -97,10 +99,7 @@ class FilesSource:
 
     def read(self, reader: Reader) -> Iterator[Reading]:
         """Read the files in the order of their names."""
-        for item in self._found.dropped:
-            if not reader.done(item.uri):
-                loaded = Loaded(dropped=(item,))
-                yield Reading(item.uri, _ending(item.uri), loaded, revision=item.reason)
+        yield from read_unless_known([*self._found.dropped], reader)
         yield from read_unless_known(self._work(), reader)
 
     def _work(self) -> Iterator[FileWork]:
@@ -108,28 +107,43 @@ class FilesSource:
             yield FileWork(file, self._hashes.of(file.path))
 
 
-def read_unless_known(work: Iterable[FileWork], reader: Reader) -> Iterator[Reading]:
-    """Parse what is new, and name what is unchanged, in the order given."""
+def read_unless_known(works: Iterable[FileWork | LeftOut], reader: Reader) -> Iterator[Reading]:
+    """Parse what is new, name what is unchanged or left out, in the order given."""
     waiting: list[FileWork] = []
-    for item in work:
-        if reader.done(item.file.uri):
+    for work in works:
+        if reader.done(work.uri if isinstance(work, LeftOut) else work.file.uri):
             continue
-        known = item.revision is not None and reader.known(item.file.uri) == item.revision
-        if known and waiting:
-            yield from reader.parse(waiting)
-            waiting = []
-            # What these gave may have made another document of it: a copy, a taken name.
-            known = reader.known(item.file.uri) == item.revision
-        if known:
-            kind = kind_of(item.file.path.name)
-            name = item.file.kind or (kind.name if kind else _ending(item.file.uri))
-            yield Reading(item.file.uri, name, revision=item.revision, unchanged=True)
+        if isinstance(work, FileWork) and not _is_known(work, reader):
+            waiting.append(work)
+            if len(waiting) >= _FILES_AT_ONCE:
+                yield from reader.parse(waiting)
+                waiting = []
             continue
-        waiting.append(item)
-        if len(waiting) >= _FILES_AT_ONCE:
-            yield from reader.parse(waiting)
-            waiting = []
+        yield from reader.parse(waiting)
+        waiting = []
+        if isinstance(work, LeftOut):
+            yield _left_out(work)
+        elif _is_known(work, reader):
+            yield Reading(work.file.uri, _kind_name(work), revision=work.revision, unchanged=True)
+        else:
+            # What those before it gave made another document of it: a copy, a taken name.
+            waiting.append(work)
     yield from reader.parse(waiting)
+
+
+def _is_known(work: FileWork, reader: Reader) -> bool:
+    return work.revision is not None and reader.known(work.file.uri) == work.revision
+
+
+def _kind_name(work: FileWork) -> str:
+    kind = kind_of(work.file.path.name)
+    return work.file.kind or (kind.name if kind else _ending(work.file.uri))
+
+
+def _left_out(item: LeftOut) -> Reading:
+    is_fault = item.reason in _FAULTS
+    loaded = Loaded(faults=(item,)) if is_fault else Loaded(dropped=(item,))
+    return Reading(item.uri, _ending(item.uri), loaded)
 
 
 class FileHashes:

@@ -13,13 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 
 from domainforge.errors import SourceError
 from domainforge.files import file_hash, find_file
 from domainforge.sources.config import SourceConfig
-from domainforge.sources.loaded import LeftOut, Loaded, SourceFile
+from domainforge.sources.loaded import LeftOut, SourceFile
 from domainforge.sources.reading import FileWork, Reader, Reading
 
 _MAX_MEMBERS = 1_000_000
@@ -32,9 +31,6 @@ _ZIP_ERRORS = (
     lzma.LZMAError, struct.error, zlib.error,
 )  # fmt: skip
 _TEMPORARY = "unpacked"
-_FAULTS = frozenset({"encrypted", "unreadable", "bad_json"})
-# Files ahead that are looked at for what did not change.
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -136,14 +132,10 @@ def open_export(
 
 def read_items(works: Iterable[FileWork | LeftOut], reader: Reader) -> Iterator[Reading]:
     """Parse what changed, take over what did not, and report what is left out, in order."""
-    iterator = iter(works)
-    while batch := list(islice(iterator, _BATCH)):
-        fresh = [work for work in batch if isinstance(work, LeftOut) or not _is_done(work, reader)]
-        for is_work, group in groupby(fresh, key=lambda work: _is_changed(work, reader)):
-            if is_work:
-                yield from reader.parse(work for work in group if isinstance(work, FileWork))
-                continue
-            yield from (_without_parsing(work) for work in group)
+    # The table of kinds names the loaders of workspaces, whose modules need this one.
+    from domainforge.sources.files import read_unless_known
+
+    yield from read_unless_known(works, reader)
 
 
 def choose(item: Item, export: Export, config: SourceConfig) -> LeftOut | None:
@@ -186,25 +178,6 @@ def _kind_name(name: str) -> str | None:
 
     kind = kind_of(name)
     return kind.name if kind else None
-
-
-def _is_done(work: FileWork, reader: Reader) -> bool:
-    return reader.done(work.file.uri)
-
-
-def _is_changed(work: FileWork | LeftOut, reader: Reader) -> bool:
-    if isinstance(work, LeftOut):
-        return False
-    return work.revision is None or reader.known(work.file.uri) != work.revision
-
-
-def _without_parsing(work: FileWork | LeftOut) -> Reading:
-    if isinstance(work, LeftOut):
-        is_fault = work.reason in _FAULTS
-        loaded = Loaded(faults=(work,)) if is_fault else Loaded(dropped=(work,))
-        return Reading(work.uri, "left out", loaded)
-    kind = work.file.kind or _kind_name(work.file.path.name) or "file"
-    return Reading(work.file.uri, kind, revision=work.revision, unchanged=True)
 
 
 def _walk(root: Path, left_out: list[LeftOut]) -> Iterator[Item]:

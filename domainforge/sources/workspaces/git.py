@@ -151,7 +151,7 @@ class GitSource:
             given["modified"] = change.time
         kind = _kind_of(entry.name)
         file = SourceFile(path, uri, self._config, kind, given)
-        if reader.known(uri) != entry.blob and not reader.done(uri):
+        if not reader.done(uri):  # also what is known: the files before it may change that
             data = blobs.read(entry)
             if data is None:
                 return LeftOut(uri, "unreadable", "its content is missing in the repository")
