@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +100,7 @@ class FilesSource:
 
     def read(self, reader: Reader) -> Iterator[Reading]:
         """Read the files in the order of their names."""
-        yield from read_unless_known([*self._found.dropped], reader)
-        yield from read_unless_known(self._work(), reader)
+        yield from read_unless_known(chain(self._found.dropped, self._work()), reader)
 
     def _work(self) -> Iterator[FileWork]:
         for file in self._found.files:
@@ -119,8 +119,9 @@ def read_unless_known(works: Iterable[FileWork | LeftOut], reader: Reader) -> It
                 yield from reader.parse(waiting)
                 waiting = []
             continue
-        yield from reader.parse(waiting)
-        waiting = []
+        if waiting:
+            yield from reader.parse(waiting)
+            waiting = []
         if isinstance(work, LeftOut):
             yield _left_out(work)
         elif _is_known(work, reader):
@@ -128,7 +129,8 @@ def read_unless_known(works: Iterable[FileWork | LeftOut], reader: Reader) -> It
         else:
             # What those before it gave made another document of it: a copy, a taken name.
             waiting.append(work)
-    yield from reader.parse(waiting)
+    if waiting:
+        yield from reader.parse(waiting)
 
 
 def _is_known(work: FileWork, reader: Reader) -> bool:
@@ -147,10 +149,14 @@ def _left_out(item: LeftOut) -> Reading:
 
 
 class FileHashes:
-    """SHA-256 of files, without reading those that are as the last ingest saw them."""
+    """SHA-256 of files, without reading those that are as the last ingest saw them.
 
-    def __init__(self, known: Mapping[str, tuple[int, int, str]]) -> None:
+    `max_bytes` is the size from which a file is not read at all, unless it is read in parts.
+    """
+
+    def __init__(self, known: Mapping[str, tuple[int, int, str]], max_bytes: int) -> None:
         self._known = dict(known)
+        self._max_bytes = max_bytes
         self.seen: dict[str, tuple[int, int, str]] = {}
 
     def of(self, path: Path) -> str:
@@ -162,6 +168,8 @@ class FileHashes:
             if found is None or found[:2] != (state.st_size, state.st_mtime_ns):
                 if not stat.S_ISREG(state.st_mode):
                     return "no file any more"  # opening a pipe would wait for its writer
+                if state.st_size > self._max_bytes and _is_read_whole(path):
+                    return f"too large: {state.st_size} bytes"
                 found = (state.st_size, state.st_mtime_ns, file_hash(path))
         except OSError as error:
             return f"unreadable: {error.strerror}"
@@ -169,6 +177,11 @@ class FileHashes:
         if time.time_ns() - state.st_mtime_ns > _SETTLED_NS:
             self.seen[name] = found
         return found[2]
+
+
+def _is_read_whole(path: Path) -> bool:
+    kind = kind_of(path.name)
+    return kind is not None and kind.load is not None
 
 
 def _ending(uri: str) -> str:

@@ -31,6 +31,23 @@ def unpack(line: bytes) -> dict[str, Any]:
     return message
 
 
+def unpack_answer(line: bytes) -> dict[str, Any]:
+    """Read a worker's message, with what it loaded as such.
+
+    Raises:
+        ValueError: It is none: something has taken the worker over.
+    """
+    try:
+        message = unpack(line)
+        if "loaded" in message:
+            return {"loaded": unpack_loaded(message["loaded"])}
+        if "starting" in message:
+            return {"starting": str(message["starting"])}
+        return {"end": bool(message["end"]), "memory": bool(message.get("memory"))}
+    except (TypeError, LookupError, AttributeError) as error:
+        raise ValueError(f"no message: {type(error).__name__}") from None
+
+
 def pack_file(file: SourceFile) -> dict[str, Any]:
     """Return a file to read as JSON values."""
     return {

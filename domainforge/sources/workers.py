@@ -19,7 +19,7 @@ from typing import Any
 from domainforge.sources.kinds.known import BY_NAME, kind_of
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile
 from domainforge.sources.reading import FileWork, Reading
-from domainforge.sources.wire import pack, pack_file, unpack, unpack_loaded
+from domainforge.sources.wire import pack, pack_file, unpack_answer
 
 _MOST_WORKERS = 8
 _AHEAD = 32
@@ -29,6 +29,8 @@ _MOST_DEATHS = 10
 _LOOK_EVERY_SECONDS = 0.1
 _READ_BYTES = 1 << 20
 _ENDING_SECONDS = 5.0
+# What the first worker can do by itself before a second has started needs no second.
+_HEAD_START_SECONDS = 0.7
 
 
 @dataclass(frozen=True)
@@ -123,14 +125,17 @@ class WorkerPool:
             return task
         self._tasks.put(task)
         if len(self._threads) < self._count:
-            thread = threading.Thread(target=self._serve, daemon=True)
+            others = len(self._threads)
+            thread = threading.Thread(target=self._serve, args=(others,), daemon=True)
             self._threads.append(thread)
             thread.start()
         return task
 
-    def _serve(self) -> None:
+    def _serve(self, others: int) -> None:
         """Hand tasks to one process, and start another where it died."""
         worker: _Worker | None = None
+        if others:
+            self._closing.wait(_HEAD_START_SECONDS)
         while (task := self._tasks.get()) is not None and not self._closing.is_set():
             if task.abandoned:
                 continue
@@ -165,7 +170,7 @@ class WorkerPool:
                 elif "loaded" in message:
                     done += 1
                     current = task.work.file.uri
-                    if not self._put(task, unpack_loaded(message["loaded"])):
+                    if not self._put(task, message["loaded"]):
                         worker.stop()  # it would answer the next file with the rest of this one
                         return worker
                 else:
@@ -254,6 +259,8 @@ class _Worker:
                 if not data:
                     return self._death()
                 self._buffer += data
+                if len(self._buffer) > self._limits.max_memory_bytes:
+                    return self._kill("too_much_memory", _memory_detail(self._limits))
                 continue
             if time.monotonic() > deadline:
                 seconds = f"{self._limits.max_seconds:g}"
@@ -262,7 +269,10 @@ class _Worker:
                 return self._kill("too_much_memory", _memory_detail(self._limits))
         line = bytes(self._buffer[: end + 1])
         del self._buffer[: end + 1]
-        return unpack(line)
+        try:
+            return unpack_answer(line)
+        except ValueError:
+            return self._kill("crashed", "its parser answered with no message of ours")
 
     def _kill(self, reason: str, detail: str) -> dict[str, Any]:
         self.stop()

@@ -50,6 +50,11 @@ class IngestConfig(Settings):
         2048, ge=256, description="Most memory that reading one file may take."
     )
 
+    @property
+    def max_file_bytes(self) -> int:
+        """The same in bytes."""
+        return self.max_file_mb * 1_000_000
+
 
 def run(config: IngestConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
     """Read all sources into documents.
@@ -62,11 +67,9 @@ def run(config: IngestConfig, inputs: Inputs, out: Output, context: Context) -> 
         SourceError: A source that doesn't exist, or nothing readable in any of them.
     """
     previous = out.previous / FILE_NAME if out.previous else None
-    hashes = FileHashes(known_hashes(previous) if previous else {})
+    hashes = FileHashes(known_hashes(previous) if previous else {}, config.max_file_bytes)
     sources = _keyed(_open(context, hashes), config, context.seed)
-    limits = Limits(
-        config.max_file_mb * 1_000_000, config.max_file_seconds, config.max_file_memory_mb << 20
-    )
+    limits = Limits(config.max_file_bytes, config.max_file_seconds, config.max_file_memory_mb << 20)
     with closing(_begin(out, previous)) as journal:
         writer = out.stream(DOCUMENT_SCHEMA, segments=journal.segments)
         forgotten = load_forgotten(context.project)
@@ -112,7 +115,7 @@ def _begin(out: Output, previous: Path | None) -> Journal:
 def identify(config: IngestConfig, context: Context) -> dict[str, Any]:
     """Return what tells whether a source has changed, so that it is read again."""
     previous = context.project / "runs" / context.run_name / "documents" / FILE_NAME
-    opened = _open(context, FileHashes(known_hashes(previous)))
+    opened = _open(context, FileHashes(known_hashes(previous), config.max_file_bytes))
     states = [{"source": _fields(o), "state": dict(o.source.identity())} for o in opened]
     return {"sources": states, "forgotten": load_forgotten(context.project).digest()}
 

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from domainforge.errors import SourceError
+from domainforge.files import file_hash
 from domainforge.sources.config import SourceConfig
-from domainforge.sources.files import FoundFiles, find_files
+from domainforge.sources.files import FileHashes, FoundFiles, find_files
 from domainforge.sources.loaded import SourceFile
 from tests.sources.samples import MAX_BYTES, load_file
 
@@ -128,3 +129,12 @@ def test_blank_file_is_dropped(tmp_path: Path) -> None:
         assert not loaded.documents
         assert not loaded.faults
         assert [(item.uri, item.reason) for item in loaded.dropped] == [(name, "empty")]
+
+
+def test_what_is_too_large_to_be_read_is_not_hashed_either(tmp_path: Path) -> None:
+    for name in ("big.txt", "rows.jsonl"):
+        with (tmp_path / name).open("wb") as handle:
+            handle.truncate(2_000_000)
+    hashes = FileHashes({}, max_bytes=1_000_000)
+    assert hashes.of(tmp_path / "big.txt") == "too large: 2000000 bytes"
+    assert hashes.of(tmp_path / "rows.jsonl") == file_hash(tmp_path / "rows.jsonl")

@@ -119,3 +119,30 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
             handle.write('{"id": "late", "text": "Added late."}\n')
         rest = list(readings)
     assert faults(rest) == [("x.jsonl", "changed_while_read")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ('b"no message\\n"', "crashed"),
+        ("b'{}\\n'", "crashed"),
+        ("b'[1]\\n'", "crashed"),
+        ("""b'{"loaded": {"documents": 5}}\\n'""", "crashed"),
+        ("""b'{"loaded": {"documents": [{"a": 1}], "dropped": [], "faults": []}}\\n'""", "crashed"),
+        ('b"x" * (400 << 20)', "too_much_memory"),
+    ],
+)
+def test_a_parser_that_was_taken_over_ends_its_file_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, reason: str
+) -> None:
+    """What it answers is no message of ours: not JSON, not of our shape, or without an end."""
+    code = f"import sys\nif 'PYTHONUNBUFFERED' in __import__('os').environ:\n    write = {answer}\n"
+    code += "    sys.stdout.buffer.write(write)\n    sys.stdout.buffer.flush()\n"
+    (tmp_path / "sitecustomize.py").write_text(code)
+    with WorkerPool(Limits(500_000_000, 60, 300 << 20), count=1) as pool:
+        with monkeypatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(tmp_path))
+            bad = list(pool.parse([good(tmp_path)]))
+        after = list(pool.parse([good(tmp_path)]))
+    assert faults(bad) == [("good.md", reason)]
+    assert after[0].loaded.documents

@@ -200,7 +200,7 @@ def test_what_is_no_file_any_more_when_it_is_read(
     kb = folder(tmp_path)
     (kb / "b.md").write_text("Beta.")
     (found,) = find_by_source([SourceConfig(files="kb")], tmp_path)
-    source = FilesSource(found, FileHashes({}))
+    source = FilesSource(found, FileHashes({}, 1 << 30))
 
     class Reader:
         folder, position, seed = tmp_path, None, 0
