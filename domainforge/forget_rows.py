@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 from domainforge.errors import StorageError
 from domainforge.forget_traces import LEFT_OUT, Traces, is_weights
-from domainforge.records import content_hash
 from domainforge.run_folder import (
     MANIFEST,
     Manifest,
@@ -29,6 +28,7 @@ from domainforge.run_folder import (
     write_atomic,
 )
 from domainforge.table_writer import update_hash
+from domainforge.tables import content_hash
 
 MARK = "forgotten.json"
 _BY_DOCUMENT = ("chunk", "assign")

@@ -1,85 +1,14 @@
-"""Document, chunk and example: the rows that flow through the line, and their Arrow schemas."""
+"""Document, chunk and example: the rows that flow through the line."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
-
-import pyarrow as pa
-
-MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
-SECTION = pa.struct(
-    [("level", pa.int8()), ("title", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
-)
-
-DOCUMENT_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("uri", pa.string()),
-        ("title", pa.string()),
-        ("media_type", pa.string()),
-        ("text", pa.string()),
-        ("sha256", pa.string()),
-        ("metadata", pa.string()),
-        ("uris", pa.list_(pa.string())),
-        ("language", pa.string()),
-        ("created", pa.string()),
-        ("modified", pa.string()),
-        ("license", pa.string()),
-        ("sections", pa.list_(SECTION)),
-        ("raw", pa.string()),
-    ]
-)
 
 # A document that is a chat: its messages stand in its metadata, its text is how they read.
 CHAT_MEDIA_TYPE = "application/x-chat"
 # In the place of prompt and teacher: an example that its source holds as it is.
 GIVEN = "given"
-
-CHUNK_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("document_id", pa.string()),
-        ("uri", pa.string()),
-        ("title", pa.string()),
-        ("headings", pa.list_(pa.string())),
-        ("index", pa.int32()),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("text", pa.string()),
-        ("tokens", pa.int32()),
-        ("context", pa.string()),
-        ("messages", pa.list_(MESSAGE)),
-    ]
-)
-
-EXAMPLE_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("kind", pa.string()),
-        ("messages", pa.list_(MESSAGE)),
-        ("text", pa.string()),
-        ("fields", pa.string()),
-        ("document_id", pa.string()),
-        ("uri", pa.string()),
-        ("chunk_id", pa.string()),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("unit", pa.int32()),
-        ("sample", pa.int32()),
-        ("prompt", pa.string()),
-        ("prompt_hash", pa.string()),
-        ("teacher", pa.string()),
-        ("sampling", pa.string()),
-        ("ledger_keys", pa.list_(pa.string())),
-        ("side", pa.string()),
-        ("scores", pa.string()),
-        ("cluster", pa.string()),
-        ("reason", pa.string()),
-        ("evidence", pa.string()),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -216,48 +145,9 @@ def canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def document_table(documents: Iterable[Document]) -> pa.Table:
-    """Put documents in a table, ordered by id."""
-    rows = [
-        {**asdict(d), "id": d.id, "sha256": text_hash(d.text), "uris": d.uris or (d.uri,)}
-        for d in documents
-    ]
-    for row in rows:
-        row["metadata"] = canonical_json(row["metadata"])
-    return ordered_table(rows, DOCUMENT_SCHEMA)
-
-
-def chunk_table(chunks: Iterable[Chunk]) -> pa.Table:
-    """Put chunks in a table, ordered by id."""
-    return ordered_table([{**asdict(c), "id": c.id} for c in chunks], CHUNK_SCHEMA)
-
-
-def example_table(examples: Iterable[Example]) -> pa.Table:
-    """Put examples in a table, ordered by id."""
-    rows = [{**asdict(e), "id": e.id} for e in examples]
-    for row in rows:
-        for name in ("fields", "sampling", "scores"):
-            row[name] = canonical_json(row[name])
-    return ordered_table(rows, EXAMPLE_SCHEMA)
-
-
-def ordered_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Put rows in a table of that schema, ordered by id, so that concurrency leaves no trace."""
-    return pa.Table.from_pylist(sorted(rows, key=lambda row: str(row["id"])), schema=schema)
-
-
 def text_hash(text: str) -> str:
     """SHA-256 of the text's UTF-8 bytes, hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def content_hash(table: pa.Table) -> str:
-    """SHA-256 over the canonical rows ordered by id: no times, no shard layout."""
-    digest = hashlib.sha256()
-    for row in sorted(table.to_pylist(), key=lambda row: str(row.get("id", ""))):
-        digest.update(canonical_json(row).encode())
-        digest.update(b"\n")
-    return digest.hexdigest()
 
 
 def question_of(row: dict[str, Any]) -> str:

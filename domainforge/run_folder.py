@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from domainforge.errors import DataError, StorageError
-from domainforge.records import canonical_json, content_hash, text_hash
+from domainforge.records import canonical_json, text_hash
 from domainforge.table_writer import SHARD_ROWS, TableWriter, count_rows, read_batches, segment_path
+from domainforge.tables import content_hash
 
 FORMAT = 1
 MANIFEST = "manifest.json"

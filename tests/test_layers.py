@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("stage",),
     ("config_faults",),
     ("records",),
+    ("tables",),
     ("markdown",),
     ("sentences", "token_counts"),
     ("files",),

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domainforge.errors import DataError, StorageError
-from domainforge.records import content_hash
 from domainforge.run_folder import (
     FORMAT,
     MANIFEST,
@@ -24,6 +23,7 @@ from domainforge.run_folder import (
     read_table,
     storage_errors,
 )
+from domainforge.tables import content_hash
 
 ROOT = Path(__file__).parents[1]
 ABOUT = {

@@ -6,9 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from domainforge.records import content_hash, stable_id
+from domainforge.records import stable_id
 from domainforge.run_folder import Output, read_table
 from domainforge.table_writer import TableWriter, read_batches
+from domainforge.tables import content_hash
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("n", pa.int64())])
 

@@ -11,6 +11,7 @@ from domainforge.sources.config import SourceConfig
 _LEAST_CHARS = 40
 _MOST_CHARS = 2_000
 _LEAST_CONFIDENCE = 0.8
+_SMALL_CHARS = 100_000
 
 
 def fill_in(document: Document, config: SourceConfig) -> Document:
@@ -24,6 +25,23 @@ def fill_in(document: Document, config: SourceConfig) -> Document:
         language=document.language or language_of(document.text),
         sections=sections_of(document.text),
     )
+
+
+class LaterFilling:
+    """`fill_in` from some document on; small ones before it are left to whoever takes them.
+
+    To load the detector's model takes longer than to read a few files.
+    """
+
+    def __init__(self, after: int) -> None:
+        self._left = after
+
+    def __call__(self, document: Document, config: SourceConfig) -> Document:
+        """Fill a document in, or leave it as it is."""
+        if self._left > 0 and len(document.text) <= _SMALL_CHARS:
+            self._left -= 1
+            return document
+        return fill_in(document, config)
 
 
 def language_of(text: str) -> str | None:

@@ -3,18 +3,22 @@
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, BinaryIO
 
 from domainforge.records import Document
-from domainforge.sources.filling import fill_in
+from domainforge.sources.config import SourceConfig
+from domainforge.sources.filling import LaterFilling, fill_in
 from domainforge.sources.kinds.known import BY_NAME, kind_of
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, Starting, UnreadableError
 from domainforge.sources.wire import pack, pack_loaded, unpack, unpack_file
 
+Fill = Callable[[Document, SourceConfig], Document]
+
 _GIVEN_FIELDS = ("title", "created", "modified", "license")
 _PARENT_DIED = 1  # PR_SET_PDEATHSIG
+_LEFT_TO_PARENT = 100
 
 
 def main() -> None:
@@ -26,11 +30,12 @@ def main() -> None:
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     _confine(int(sys.argv[1]))
+    fill = LaterFilling(_LEFT_TO_PARENT)
     for line in tasks:
         task = unpack(line)
         file = unpack_file(task["file"])
         try:
-            for message in read_file(file, task["skip"], task["max_bytes"]):
+            for message in read_file(file, task["skip"], task["max_bytes"], fill):
                 answers.write(pack(message))
                 answers.flush()
             answers.write(pack({"end": True}))
@@ -41,13 +46,15 @@ def main() -> None:
         answers.flush()
 
 
-def read_file(file: SourceFile, skip: int, max_bytes: int) -> Iterator[dict[str, Any]]:
+def read_file(
+    file: SourceFile, skip: int, max_bytes: int, fill: Fill = fill_in
+) -> Iterator[dict[str, Any]]:
     """Read one file by its kind, as messages; whatever is wrong with it is one of them."""
     try:
         # A pipe put in the file's place would hang an ordinary opening.
         descriptor = os.open(file.path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as handle:
-            yield from _read_open(file, handle, skip, max_bytes)
+            yield from _read_open(file, handle, skip, max_bytes, fill)
     except UnreadableError as error:
         yield _fault(file, error.reason, error.detail)
     except RecursionError:
@@ -57,7 +64,7 @@ def read_file(file: SourceFile, skip: int, max_bytes: int) -> Iterator[dict[str,
 
 
 def _read_open(
-    file: SourceFile, handle: BinaryIO, skip: int, max_bytes: int
+    file: SourceFile, handle: BinaryIO, skip: int, max_bytes: int, fill: Fill
 ) -> Iterator[dict[str, Any]]:
     kind = BY_NAME[file.kind] if file.kind else kind_of(file.path.name)
     assert kind is not None
@@ -72,7 +79,7 @@ def _read_open(
         data = handle.read(before.st_size + 1)
         if _changed(before, handle) or len(data) != before.st_size:
             raise UnreadableError("changed_while_read", "it was written to; read it again later")
-        yield {"loaded": pack_loaded(finish(kind.load(data, file), file, whole=True))}
+        yield {"loaded": pack_loaded(finish(kind.load(data, file), file, fill, whole=True))}
         return
     assert kind.stream is not None
     anything = skip > 0
@@ -80,22 +87,22 @@ def _read_open(
         if isinstance(part, Starting):
             yield {"starting": part.uri}
             continue
-        loaded = finish(part, file, whole=False)
+        loaded = finish(part, file, fill, whole=False)
         anything = anything or loaded != Loaded()
         yield {"loaded": pack_loaded(loaded)}
     if not anything:
-        yield {"loaded": pack_loaded(finish(Loaded(), file, whole=True))}
+        yield {"loaded": pack_loaded(finish(Loaded(), file, fill, whole=True))}
     if _changed(before, handle):
         yield _fault(file, "changed_while_read", "it was written to; read it again later")
 
 
-def finish(loaded: Loaded, file: SourceFile, *, whole: bool) -> Loaded:
+def finish(loaded: Loaded, file: SourceFile, fill: Fill = fill_in, *, whole: bool) -> Loaded:
     """Fill in what every kind has alike, and leave blank documents out."""
     documents: list[Document] = []
     empty: list[LeftOut] = []
     for document in loaded.documents:
         if document.text.strip():
-            documents.append(_filled(document, file))
+            documents.append(_filled(document, file, fill))
         else:
             empty.append(LeftOut(document.uri, "empty", "no text in it"))
     if whole and not (documents or empty or loaded.dropped or loaded.faults):
@@ -103,11 +110,11 @@ def finish(loaded: Loaded, file: SourceFile, *, whole: bool) -> Loaded:
     return Loaded(tuple(documents), (*loaded.dropped, *empty), loaded.faults)
 
 
-def _filled(document: Document, file: SourceFile) -> Document:
+def _filled(document: Document, file: SourceFile, fill: Fill) -> Document:
     given = {name: file.given[name] for name in _GIVEN_FIELDS if file.given.get(name)}
     others = {name: value for name, value in file.given.items() if name not in _GIVEN_FIELDS}
     metadata = {**document.metadata, **others}
-    return fill_in(replace(document, **given, metadata=metadata), file.config)
+    return fill(replace(document, **given, metadata=metadata), file.config)
 
 
 def _changed(before: os.stat_result, handle: BinaryIO) -> bool:

@@ -13,9 +13,9 @@ from domainforge.context import Context
 from domainforge.deduplicate.exact import split_words
 from domainforge.deduplicate.shingles import char_shingles, word_shingles
 from domainforge.errors import DataError
-from domainforge.records import ordered_table
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
+from domainforge.tables import ordered_table
 
 SIDES_SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("id", "document_id", "uri", "unit", "side")]

@@ -19,10 +19,11 @@ from pydantic import Field, model_validator
 from domainforge.chunking import chunk_document
 from domainforge.context import Context
 from domainforge.errors import DataError
-from domainforge.records import CHAT_MEDIA_TYPE, CHUNK_SCHEMA, Chunk, Document, stable_id
+from domainforge.records import CHAT_MEDIA_TYPE, Chunk, Document, stable_id
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.table_writer import read_batches
+from domainforge.tables import CHUNK_SCHEMA
 from domainforge.token_counts import TokenCounter
 
 _COLUMNS = ("id", "uri", "title", "text", "media_type", "metadata")

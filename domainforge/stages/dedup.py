@@ -11,9 +11,10 @@ from domainforge.context import Context
 from domainforge.deduplicate.exact import exact_key
 from domainforge.deduplicate.near import Link, find_clusters
 from domainforge.deduplicate.shingles import Shingling, text_jaccard
-from domainforge.records import EXAMPLE_SCHEMA, ordered_table, question_of, said_in, stable_id
+from domainforge.records import question_of, said_in, stable_id
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
+from domainforge.tables import EXAMPLE_SCHEMA, ordered_table
 
 
 class DedupConfig(Settings):

@@ -11,9 +11,10 @@ from domainforge.context import Context
 from domainforge.errors import DataError
 from domainforge.filters.checks import check_rows
 from domainforge.filters.rows import FilterConfig, Row, read_row, read_turns
-from domainforge.records import EXAMPLE_SCHEMA, GIVEN, canonical_json
+from domainforge.records import GIVEN, canonical_json
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Stage, StageResult
+from domainforge.tables import EXAMPLE_SCHEMA
 
 _BATCH_ROWS = 1024
 

@@ -17,9 +17,10 @@ from domainforge.generation.chains import Chain, ask_units, look_up
 from domainforge.generation.given import given_examples
 from domainforge.generation.replies import make_example
 from domainforge.generation.units import Form, Task, Unit, count_steps, plan_units
-from domainforge.records import GIVEN, Example, example_table
+from domainforge.records import GIVEN, Example
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
+from domainforge.tables import example_table
 from domainforge.teacher.prices import NANO, teacher_price
 from domainforge.teacher.request import Reply
 from domainforge.wording import short_usd

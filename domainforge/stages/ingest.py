@@ -11,7 +11,7 @@ from pydantic import Field
 
 from domainforge.context import Context
 from domainforge.errors import SourceError
-from domainforge.records import DOCUMENT_SCHEMA, canonical_json, stable_id, text_hash
+from domainforge.records import canonical_json, stable_id, text_hash
 from domainforge.run_folder import Inputs, Output
 from domainforge.sources.choice import OpenSource, open_sources
 from domainforge.sources.collecting import Collection, SourceReader
@@ -28,6 +28,7 @@ from domainforge.sources.report import (
 from domainforge.sources.workers import Limits, WorkerPool
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.table_writer import read_batches
+from domainforge.tables import DOCUMENT_SCHEMA
 
 LEFT_OUT_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "uri", "reason", "detail")])
 _NAMED = 5

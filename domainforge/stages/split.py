@@ -19,9 +19,10 @@ from domainforge.deduplicate.near import find_matches
 from domainforge.deduplicate.overlap import ExamIndex
 from domainforge.errors import DataError
 from domainforge.evaluation.exam import ExamQuestion, exam_hash
-from domainforge.records import EXAMPLE_SCHEMA, Example, example_table, ordered_table, question_of
+from domainforge.records import Example, question_of
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
+from domainforge.tables import EXAMPLE_SCHEMA, example_table, ordered_table
 
 Row = dict[str, Any]
 

@@ -6,8 +6,9 @@ import pytest
 
 from domainforge.errors import ConfigError
 from domainforge.evaluation.control import control_hash, load_control
-from domainforge.records import Example, example_table
+from domainforge.records import Example
 from domainforge.run_folder import RunFolder
+from domainforge.tables import example_table
 from tests.training.rows import chat_row, text_row
 
 CHAT = {"kind": "chat", "messages": chat_row("", "Who?", "The keeper.")["messages"]}

@@ -6,7 +6,8 @@ import pytest
 
 from domainforge.generation.replies import make_example
 from domainforge.generation.units import Form, make_request
-from domainforge.records import Example, example_table
+from domainforge.records import Example
+from domainforge.tables import example_table
 from domainforge.teacher.request import Reply, ReplyStatus
 from tests.generation.prompts import QA, TEXT, fence, make_prompt, units_of
 

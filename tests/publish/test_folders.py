@@ -5,7 +5,8 @@ import pytest
 
 from domainforge.errors import ExportError
 from domainforge.publish.folders import copy_model, write_datasets
-from domainforge.records import Example, example_table
+from domainforge.records import Example
+from domainforge.tables import example_table
 
 
 def example(kind: str, text: str) -> Example:

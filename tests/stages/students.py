@@ -9,17 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from domainforge.context import Context
-from domainforge.records import (
-    Chunk,
-    Document,
-    Example,
-    chunk_table,
-    document_table,
-    example_table,
-)
+from domainforge.records import Chunk, Document, Example
 from domainforge.run_folder import Inputs, Output, RunFolder
 from domainforge.stage import Stage, StageResult
 from domainforge.stages import train
+from domainforge.tables import chunk_table, document_table, example_table
 from domainforge.training.config import Mixture, TrainConfig
 from tests.evaluation.exams import fact, make_exam
 from tests.stages.runs import make_context

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from domainforge.deduplicate.exact import split_words
 from domainforge.errors import DataError
-from domainforge.records import Chunk, Document, chunk_table, document_table
+from domainforge.records import Chunk, Document
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import StageResult
 from domainforge.stages import assign as stage
 from domainforge.stages.assign import assign_sides, find_copies
+from domainforge.tables import chunk_table, document_table
 from tests.stages.runs import make_context
 
 Pages = Mapping[str, Mapping[str, str]]  # uri -> top heading -> text

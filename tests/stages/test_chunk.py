@@ -9,10 +9,11 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from domainforge.context import Context
 from domainforge.errors import DataError
-from domainforge.records import CHUNK_SCHEMA, Document, document_table, ordered_table
+from domainforge.records import Document
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import StageResult
 from domainforge.stages import chunk as stage
+from domainforge.tables import CHUNK_SCHEMA, document_table, ordered_table
 from tests.stages.runs import make_context
 
 PAGES = {

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domainforge.records import Example, content_hash, example_table, stable_id
+from domainforge.records import Example, stable_id
 from domainforge.run_folder import Inputs, Output
 from domainforge.stages import dedup as stage
 from domainforge.stages.dedup import DedupConfig, dedup_rows
+from domainforge.tables import content_hash, example_table
 from tests.stages.runs import make_context
 
 QUESTION = "Who designed the old bridge of nine stone arches over the river Osk?"

@@ -11,12 +11,13 @@ import pytest
 
 from domainforge.context import Context
 from domainforge.errors import ConfigError, DataError, PromptError, TeacherError
-from domainforge.records import Chunk, chunk_table, ordered_table
+from domainforge.records import Chunk
 from domainforge.run_folder import Inputs, Output, folder_hash
 from domainforge.stage import StageResult
 from domainforge.stages import generate
 from domainforge.stages.assign import SIDES_SCHEMA
 from domainforge.stages.generate import GenerateConfig, identify, plan_calls
+from domainforge.tables import chunk_table, ordered_table
 from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.ledger import Ledger
 from tests.generation.prompts import CHAIN, QA

@@ -11,13 +11,14 @@ import pytest
 from domainforge.context import Context
 from domainforge.errors import ConfigError, DataError
 from domainforge.filters.rows import FilterConfig
-from domainforge.records import Document, document_table
+from domainforge.records import Document
 from domainforge.run_folder import Inputs, Output
 from domainforge.sources.chats import make_chat, read_messages
 from domainforge.stage import StageResult
 from domainforge.stages import assign, chunk, dedup, generate, split
 from domainforge.stages import filter as filter_stage
 from domainforge.stages.generate import GenerateConfig
+from domainforge.tables import document_table
 from domainforge.teacher.config import TeacherConfig
 from tests.generation.prompts import QA
 from tests.stages.runs import make_context

@@ -180,3 +180,19 @@ def test_same_files_give_the_same_content(tmp_path: Path) -> None:
     write_all_kinds(tmp_path / "kb")
     first = ingest(context_of(tmp_path, "kb"))[1].tables
     assert ingest(context_of(tmp_path, "kb"))[1].tables == first
+
+
+def test_the_first_documents_of_a_worker_and_later_ones_have_all_that_they_should(
+    tmp_path: Path,
+) -> None:
+    """Who finds the language and the sections of a document depends on how many there were."""
+    (tmp_path / "kb").mkdir()
+    for number in range(130):
+        text = f"# Ferry {number}\n\nFerry number {number} crosses the river every hour, all year."
+        (tmp_path / "kb" / f"{number:03}.md").write_text(text)
+    _, out = ingest(context_of(tmp_path, "kb"))
+    rows = out.read("").to_pylist()
+    assert {(row["language"], len(row["sections"]), len(row["uris"])) for row in rows} == {
+        ("en", 1, 1)
+    }
+    assert len(rows) == 130

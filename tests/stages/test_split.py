@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from domainforge.errors import DataError
 from domainforge.evaluation.exam import ExamPassage, ExamQuestion
-from domainforge.records import Chunk, Example, chunk_table, content_hash, example_table
+from domainforge.records import Chunk, Example
 from domainforge.run_folder import Inputs, Output
 from domainforge.stages import split as stage
 from domainforge.stages.split import SplitConfig, Splits, audit_splits, chunk_text, split_rows
+from domainforge.tables import chunk_table, content_hash, example_table
 from tests.stages.runs import make_context
 
 TEXTS = {

@@ -8,7 +8,7 @@ from domainforge.files import find_file
 from domainforge.sources.config import SourceConfig
 from domainforge.sources.corpora.config import CommonCrawl
 from domainforge.sources.corpora.shards import Corpus, ShardSource
-from domainforge.sources.kinds.warc import WARC_ENDINGS
+from domainforge.sources.kinds.names import WARC_ENDINGS
 from domainforge.stage import shaping_values
 
 _MAX_LIST_BYTES = 200_000_000

@@ -27,10 +27,6 @@ from domainforge.sources.kinds.members import (
 )
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, Starting, UnreadableError
 
-TAR_ENDINGS = (
-    *(".tar", ".tgz", ".tbz2", ".txz", ".tzst"),
-    *(".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst"),
-)
 _BUFFER_BYTES = 1 << 18
 _MAX_DIRECTORY_BYTES = 64 << 20
 _END = struct.Struct("<4s4H2LH")

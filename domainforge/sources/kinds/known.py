@@ -1,47 +1,19 @@
 """Every kind of file that can be read, by the ending of its name."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, BinaryIO
 
-from domainforge.sources.kinds.archive import TAR_ENDINGS, stream_tar, stream_zip
-from domainforge.sources.kinds.code import FILE_NAMES, LANGUAGES, LOCK_FILES, load_code
-from domainforge.sources.kinds.compressed import stream_compressed
-from domainforge.sources.kinds.deeplake import stream_deeplake
-from domainforge.sources.kinds.delimited import stream_delimited
-from domainforge.sources.kinds.docx import load_docx
-from domainforge.sources.kinds.epub import load_epub
-from domainforge.sources.kinds.feed import load_feed
-from domainforge.sources.kinds.html import load_html
-from domainforge.sources.kinds.json_file import load_json
-from domainforge.sources.kinds.jsonl import stream_jsonl
-from domainforge.sources.kinds.mail import load_mail
-from domainforge.sources.kinds.markup import MARKUP_ENDINGS, load_markup
-from domainforge.sources.kinds.mbox import stream_mbox
-from domainforge.sources.kinds.notebook import load_notebook
-from domainforge.sources.kinds.odf import load_odp, load_ods, load_odt
-from domainforge.sources.kinds.openassistant import stream_openassistant
-from domainforge.sources.kinds.outlook import load_outlook
-from domainforge.sources.kinds.parquet import stream_parquet
-from domainforge.sources.kinds.pdf import load_pdf
-from domainforge.sources.kinds.pile import stream_pile
-from domainforge.sources.kinds.pptx import load_pptx
-from domainforge.sources.kinds.rst import load_rst
-from domainforge.sources.kinds.rtf import load_rtf
-from domainforge.sources.kinds.text import load_markdown, load_plain
-from domainforge.sources.kinds.warc import WARC_ENDINGS, stream_warc
-from domainforge.sources.kinds.web_page import load_web_page
-from domainforge.sources.kinds.xlsx import load_xls, load_xlsx
-from domainforge.sources.kinds.xml_file import load_xml
-from domainforge.sources.loaded import Load, Stream
-from domainforge.sources.workspaces.confluence import load_confluence_page
-from domainforge.sources.workspaces.git_commits import stream_git_commits
-from domainforge.sources.workspaces.mediawiki import stream_mediawiki
-from domainforge.sources.workspaces.notion import (
-    load_notion_html,
-    load_notion_page,
-    load_notion_row,
+from domainforge.sources.kinds.names import (
+    FILE_NAMES,
+    LANGUAGES,
+    LOCK_FILES,
+    MARKUP_ENDINGS,
+    TAR_ENDINGS,
+    WARC_ENDINGS,
 )
-from domainforge.sources.workspaces.obsidian import load_obsidian_note
-from domainforge.sources.workspaces.slack_channel import stream_slack_channel
+from domainforge.sources.loaded import Load, Loaded, SourceFile, Starting, Stream
 
 
 @dataclass(frozen=True)
@@ -66,49 +38,83 @@ class Kind:
     holds_files: bool = False
 
 
+def _load(module: str, name: str) -> Load:
+    """Name a loader; its module is imported when its first file comes."""
+
+    def load(data: bytes, file: SourceFile) -> Loaded:
+        found: Load = _find(module, name)
+        return found(data, file)
+
+    return load
+
+
+def _stream(module: str, name: str) -> Stream:
+    """Name a loader that reads in parts, in the same way."""
+
+    def stream(handle: BinaryIO, file: SourceFile, skip: int) -> Iterator[Loaded | Starting]:
+        found: Stream = _find(module, name)
+        return found(handle, file, skip)
+
+    return stream
+
+
+def _find(module: str, name: str) -> Any:
+    return getattr(import_module(f"domainforge.sources.{module}"), name)
+
+
 KINDS: tuple[Kind, ...] = (
-    Kind("markdown", (".md", ".markdown"), load=load_markdown),
-    Kind("text", (".txt", ".text"), load=load_plain),
-    Kind("html", (".html", ".htm", ".xhtml"), load=load_html),
-    Kind("web page", load=load_web_page),
-    Kind("pdf", (".pdf",), load=load_pdf),
-    Kind("docx", (".docx", ".docm"), load=load_docx),
-    Kind("pptx", (".pptx", ".pptm"), load=load_pptx),
-    Kind("xlsx", (".xlsx", ".xlsm", ".xlsb"), load=load_xlsx),
-    Kind("xls", (".xls",), load=load_xls),
-    Kind("odt", (".odt", ".ott"), load=load_odt),
-    Kind("ods", (".ods", ".ots"), load=load_ods),
-    Kind("odp", (".odp", ".otp"), load=load_odp),
-    Kind("epub", (".epub",), load=load_epub),
-    Kind("rtf", (".rtf",), load=load_rtf),
-    Kind("jsonl", (".jsonl", ".ndjson"), stream=stream_jsonl),
-    Kind("json", (".json",), load=load_json),
-    Kind("csv", (".csv", ".tsv", ".tab"), stream=stream_delimited),
-    Kind("parquet", (".parquet",), stream=stream_parquet),
-    Kind("notebook", (".ipynb",), load=load_notebook),
-    Kind("xml", (".xml",), load=load_xml),
-    Kind("feed", (".rss", ".atom"), load=load_feed),
-    Kind("rst", (".rst",), load=load_rst),
-    Kind("markup", MARKUP_ENDINGS, load=load_markup),
-    Kind("code", tuple(LANGUAGES), load=load_code, names=(*FILE_NAMES, *LOCK_FILES)),
-    Kind("e-mail", (".eml",), load=load_mail, holds_files=True),
-    Kind("outlook", (".msg",), load=load_outlook, holds_files=True),
-    Kind("mbox", (".mbox", ".mbx"), stream=stream_mbox, holds_files=True),
-    Kind("zip", (".zip",), stream=stream_zip, holds_files=True),
-    Kind("tar", TAR_ENDINGS, stream=stream_tar, holds_files=True),
-    Kind("warc", WARC_ENDINGS, stream=stream_warc),
-    Kind("compressed", (".gz", ".bz2", ".xz", ".zst"), stream=stream_compressed, holds_files=True),
-    Kind("deeplake", stream=stream_deeplake),
-    Kind("pile", stream=stream_pile),
-    Kind("openassistant", stream=stream_openassistant),
-    Kind("mediawiki dump", stream=stream_mediawiki),
-    Kind("confluence page", load=load_confluence_page),
-    Kind("notion page", load=load_notion_page),
-    Kind("notion row", load=load_notion_row),
-    Kind("notion html", load=load_notion_html),
-    Kind("obsidian note", load=load_obsidian_note),
-    Kind("slack channel", stream=stream_slack_channel),
-    Kind("git commits", stream=stream_git_commits),
+    Kind("markdown", (".md", ".markdown"), load=_load("kinds.text", "load_markdown")),
+    Kind("text", (".txt", ".text"), load=_load("kinds.text", "load_plain")),
+    Kind("html", (".html", ".htm", ".xhtml"), load=_load("kinds.html", "load_html")),
+    Kind("web page", load=_load("kinds.web_page", "load_web_page")),
+    Kind("pdf", (".pdf",), load=_load("kinds.pdf", "load_pdf")),
+    Kind("docx", (".docx", ".docm"), load=_load("kinds.docx", "load_docx")),
+    Kind("pptx", (".pptx", ".pptm"), load=_load("kinds.pptx", "load_pptx")),
+    Kind("xlsx", (".xlsx", ".xlsm", ".xlsb"), load=_load("kinds.xlsx", "load_xlsx")),
+    Kind("xls", (".xls",), load=_load("kinds.xlsx", "load_xls")),
+    Kind("odt", (".odt", ".ott"), load=_load("kinds.odf", "load_odt")),
+    Kind("ods", (".ods", ".ots"), load=_load("kinds.odf", "load_ods")),
+    Kind("odp", (".odp", ".otp"), load=_load("kinds.odf", "load_odp")),
+    Kind("epub", (".epub",), load=_load("kinds.epub", "load_epub")),
+    Kind("rtf", (".rtf",), load=_load("kinds.rtf", "load_rtf")),
+    Kind("jsonl", (".jsonl", ".ndjson"), stream=_stream("kinds.jsonl", "stream_jsonl")),
+    Kind("json", (".json",), load=_load("kinds.json_file", "load_json")),
+    Kind("csv", (".csv", ".tsv", ".tab"), stream=_stream("kinds.delimited", "stream_delimited")),
+    Kind("parquet", (".parquet",), stream=_stream("kinds.parquet", "stream_parquet")),
+    Kind("notebook", (".ipynb",), load=_load("kinds.notebook", "load_notebook")),
+    Kind("xml", (".xml",), load=_load("kinds.xml_file", "load_xml")),
+    Kind("feed", (".rss", ".atom"), load=_load("kinds.feed", "load_feed")),
+    Kind("rst", (".rst",), load=_load("kinds.rst", "load_rst")),
+    Kind("markup", MARKUP_ENDINGS, load=_load("kinds.markup", "load_markup")),
+    Kind(
+        "code",
+        tuple(LANGUAGES),
+        load=_load("kinds.code", "load_code"),
+        names=(*FILE_NAMES, *LOCK_FILES),
+    ),
+    Kind("e-mail", (".eml",), load=_load("kinds.mail", "load_mail"), holds_files=True),
+    Kind("outlook", (".msg",), load=_load("kinds.outlook", "load_outlook"), holds_files=True),
+    Kind("mbox", (".mbox", ".mbx"), stream=_stream("kinds.mbox", "stream_mbox"), holds_files=True),
+    Kind("zip", (".zip",), stream=_stream("kinds.archive", "stream_zip"), holds_files=True),
+    Kind("tar", TAR_ENDINGS, stream=_stream("kinds.archive", "stream_tar"), holds_files=True),
+    Kind("warc", WARC_ENDINGS, stream=_stream("kinds.warc", "stream_warc")),
+    Kind(
+        "compressed",
+        (".gz", ".bz2", ".xz", ".zst"),
+        stream=_stream("kinds.compressed", "stream_compressed"),
+        holds_files=True,
+    ),
+    Kind("deeplake", stream=_stream("kinds.deeplake", "stream_deeplake")),
+    Kind("pile", stream=_stream("kinds.pile", "stream_pile")),
+    Kind("openassistant", stream=_stream("kinds.openassistant", "stream_openassistant")),
+    Kind("mediawiki dump", stream=_stream("workspaces.mediawiki", "stream_mediawiki")),
+    Kind("confluence page", load=_load("workspaces.confluence", "load_confluence_page")),
+    Kind("notion page", load=_load("workspaces.notion", "load_notion_page")),
+    Kind("notion row", load=_load("workspaces.notion", "load_notion_row")),
+    Kind("notion html", load=_load("workspaces.notion", "load_notion_html")),
+    Kind("obsidian note", load=_load("workspaces.obsidian", "load_obsidian_note")),
+    Kind("slack channel", stream=_stream("workspaces.slack_channel", "stream_slack_channel")),
+    Kind("git commits", stream=_stream("workspaces.git_commits", "stream_git_commits")),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
 BY_FILE_NAME = {name: kind for kind in KINDS for name in kind.names}

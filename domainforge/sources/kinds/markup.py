@@ -98,4 +98,3 @@ _CONVERTERS: dict[str, tuple[Callable[[str], str], str]] = {
     ".vtt": (_subtitles, "text/vtt"),
     ".po": (_translations, "text/x-gettext-translation"),
 }
-MARKUP_ENDINGS = tuple(_CONVERTERS)

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
+from domainforge.sources.kinds.known import Kind, kind_of
 from domainforge.sources.loaded import (
     LeftOut,
     Loaded,
@@ -17,9 +18,6 @@ from domainforge.sources.loaded import (
     Stream,
     UnreadableError,
 )
-
-if TYPE_CHECKING:
-    from domainforge.sources.kinds.known import Kind
 
 MAX_DEPTH = 3
 MAX_MEMBERS = 250_000
@@ -149,8 +147,6 @@ def member_parts(
     Raises:
         BombError: The outermost file must not be read on.
     """
-    from domainforge.sources.kinds.known import kind_of
-
     below = member.uri.removeprefix(archive.uri + "/")
     kind = kind_of(below.rpartition("/")[2])
     reason = _reason_to_leave_out(below, archive, kind)
@@ -166,14 +162,12 @@ def member_parts(
         yield left_out(member, *reason) if reason else read_member(member, open_member, kind)
 
 
-def read_member(member: Member, open_member: Opener, kind: "Kind | None" = None) -> Loaded:
+def read_member(member: Member, open_member: Opener, kind: Kind | None = None) -> Loaded:
     """Read a member whole; what is wrong with it comes back as its fault.
 
     Raises:
         BombError: The outermost file must not be read on.
     """
-    from domainforge.sources.kinds.known import kind_of
-
     kind = kind or kind_of(member.uri.rpartition("/")[2])
     if kind is None:
         return left_out(member, *_UNKNOWN)
@@ -280,7 +274,7 @@ class Unpacked(io.RawIOBase):
 
 
 def _reason_to_leave_out(
-    below: str, archive: SourceFile, kind: "Kind | None"
+    below: str, archive: SourceFile, kind: Kind | None
 ) -> tuple[str, str] | None:
     if is_hidden(below):
         return "hidden", "its name begins with a dot, or macOS added it"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from domainforge.records import Document
 from domainforge.sources.cleaning import clean_text, decode
+from domainforge.sources.kinds.known import BY_NAME
 from domainforge.sources.kinds.members import seekable
 from domainforge.sources.kinds.warc_payload import check_digests, read_http
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, Starting, UnreadableError
@@ -14,7 +15,6 @@ from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, Starting, Un
 if TYPE_CHECKING:
     from fastwarc.warc import WarcRecord
 
-WARC_ENDINGS = (".warc", ".warc.gz", ".warc.zst", ".wet", ".wet.gz", ".wet.zst")
 _MAX_BLOCK_BYTES = 64 << 20
 _MAX_BREAKS = 1000
 _SCAN_BYTES = 1 << 20
@@ -177,8 +177,6 @@ def _read_block(record: "WarcRecord") -> bytes:
 
 
 def _page(body: bytes, media_type: str, url: str, file: SourceFile) -> Loaded:
-    from domainforge.sources.kinds.known import BY_NAME
-
     load = BY_NAME[_KIND_OF_MEDIA[media_type]].load
     assert load is not None
     member = replace(file, given={**file.given, "url": url})

@@ -11,6 +11,7 @@ from domainforge.errors import SourceError
 from domainforge.records import Document
 from domainforge.sources.cleaning import clean_text, decode
 from domainforge.sources.config import SourceConfig
+from domainforge.sources.files import read_unless_known
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, UnreadableError
 from domainforge.sources.reading import FileWork, Reader, Reading
 from domainforge.sources.workspaces.export import (
@@ -18,7 +19,6 @@ from domainforge.sources.workspaces.export import (
     choose,
     open_export,
     place_of,
-    read_items,
     state_of,
     work_of,
 )
@@ -61,7 +61,7 @@ class ConfluenceSource:
                     f"sources: {self._path} is Confluence's XML export, which only Confluence can "
                     "read; export the space as HTML (Space settings > Export space > HTML)"
                 )
-            yield from read_items(self._works(export), reader)
+            yield from read_unless_known(self._works(export), reader)
 
     def _works(self, export: Export) -> Iterator[FileWork | LeftOut]:
         yield from export.left_out

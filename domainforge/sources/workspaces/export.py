@@ -9,7 +9,7 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,8 +18,9 @@ from pathlib import Path, PurePosixPath
 from domainforge.errors import SourceError
 from domainforge.files import file_hash, find_file
 from domainforge.sources.config import SourceConfig
+from domainforge.sources.kinds.known import kind_of
 from domainforge.sources.loaded import LeftOut, SourceFile
-from domainforge.sources.reading import FileWork, Reader, Reading
+from domainforge.sources.reading import FileWork
 
 _MAX_MEMBERS = 1_000_000
 _MAX_UNPACKED_RATIO = 200
@@ -130,14 +131,6 @@ def open_export(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read_items(works: Iterable[FileWork | LeftOut], reader: Reader) -> Iterator[Reading]:
-    """Parse what changed, take over what did not, and report what is left out, in order."""
-    # The table of kinds names the loaders of workspaces, whose modules need this one.
-    from domainforge.sources.files import read_unless_known
-
-    yield from read_unless_known(works, reader)
-
-
 def choose(item: Item, export: Export, config: SourceConfig) -> LeftOut | None:
     """Tell why a file by its kind is left out, or None where it is to be read."""
     name = PurePosixPath(item.name).name
@@ -173,9 +166,6 @@ def hash_of(*paths: Path) -> str | None:
 
 
 def _kind_name(name: str) -> str | None:
-    # The table of kinds names the loaders of workspaces, whose modules need this one.
-    from domainforge.sources.kinds.known import kind_of
-
     kind = kind_of(name)
     return kind.name if kind else None
 

@@ -11,6 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from domainforge.errors import SourceError
 from domainforge.sources.config import SourceConfig
+from domainforge.sources.files import read_unless_known
+from domainforge.sources.kinds.known import kind_of
 from domainforge.sources.loaded import LeftOut, SourceFile
 from domainforge.sources.reading import FileWork, Reader, Reading
 from domainforge.sources.workspaces.export import (
@@ -19,7 +21,6 @@ from domainforge.sources.workspaces.export import (
     choose,
     open_export,
     place_of,
-    read_items,
 )
 from domainforge.sources.workspaces.git_attributes import Attributes
 
@@ -85,7 +86,7 @@ class GitSource:
                 with path.open("wb") as handle:
                     _write(place, handle, "log", "-z", f"--format={COMMIT_FORMAT}", commit)
                 file = SourceFile(path, export.uri("commits"), self._config, "git commits")
-                yield from read_items([FileWork(file, revision=commit)], reader)
+                yield from read_unless_known([FileWork(file, revision=commit)], reader)
 
     def _place(self) -> Path:
         path = self._git.path
@@ -120,7 +121,7 @@ class GitSource:
                         written[work.file.uri] = work.file.path
                     yield work
 
-            for reading in read_items(works(), reader):
+            for reading in read_unless_known(works(), reader):
                 yield reading
                 if reading.last and reading.uri in written:
                     written.pop(reading.uri).unlink(missing_ok=True)
@@ -162,8 +163,6 @@ class GitSource:
 
 
 def _kind_of(name: str) -> str | None:
-    from domainforge.sources.kinds.known import kind_of  # which needs the loaders of this package
-
     kind = kind_of(PurePosixPath(name).name)
     return kind.name if kind else None
 

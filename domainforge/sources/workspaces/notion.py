@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from domainforge.records import Document
 from domainforge.sources.cleaning import clean_text, decode, first_heading
 from domainforge.sources.config import SourceConfig
+from domainforge.sources.files import read_unless_known
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, UnreadableError
 from domainforge.sources.reading import FileWork, Reader, Reading
 from domainforge.sources.workspaces.export import (
@@ -15,7 +16,6 @@ from domainforge.sources.workspaces.export import (
     choose,
     open_export,
     place_of,
-    read_items,
     state_of,
     work_of,
 )
@@ -55,7 +55,7 @@ class NotionSource:
         """
         place = place_of(self._path, self._project)
         with open_export(place, reader.folder, lambda name: bool(_INNER.search(name))) as export:
-            yield from read_items(self._works(export), reader)
+            yield from read_unless_known(self._works(export), reader)
 
     def _works(self, export: Export) -> Iterator[FileWork | LeftOut]:
         yield from export.left_out

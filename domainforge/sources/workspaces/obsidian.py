@@ -9,6 +9,7 @@ from typing import Any
 from domainforge.records import Document
 from domainforge.sources.cleaning import clean_text, first_heading
 from domainforge.sources.config import SourceConfig
+from domainforge.sources.files import read_unless_known
 from domainforge.sources.kinds.text import load_markdown
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile, UnreadableError
 from domainforge.sources.reading import FileWork, Reader, Reading
@@ -19,7 +20,6 @@ from domainforge.sources.workspaces.export import (
     hash_of,
     open_export,
     place_of,
-    read_items,
     state_of,
     work_of,
 )
@@ -64,7 +64,7 @@ class ObsidianSource:
             SourceError: No vault.
         """
         with open_export(place_of(self._path, self._project), reader.folder) as export:
-            yield from read_items(self._works(export), reader)
+            yield from read_unless_known(self._works(export), reader)
 
     def _works(self, export: Export) -> Iterator[FileWork | LeftOut]:
         yield from export.left_out

@@ -8,6 +8,7 @@ from typing import Any
 
 from domainforge.errors import SourceError
 from domainforge.sources.config import SourceConfig
+from domainforge.sources.files import read_unless_known
 from domainforge.sources.loaded import LeftOut, SourceFile
 from domainforge.sources.reading import FileWork, Reader, Reading
 from domainforge.sources.workspaces.export import (
@@ -15,7 +16,6 @@ from domainforge.sources.workspaces.export import (
     hash_of,
     open_export,
     place_of,
-    read_items,
     state_of,
 )
 
@@ -45,7 +45,7 @@ class SlackSource:
         """
         place = place_of(self._slack.path, self._project)
         with open_export(place, reader.folder) as export:
-            yield from read_items(self._works(export), reader)
+            yield from read_unless_known(self._works(export), reader)
 
     def _works(self, export: Export) -> Iterator[FileWork | LeftOut]:
         yield from export.left_out

@@ -6,9 +6,10 @@ from typing import Any
 
 from domainforge.files import file_hash
 from domainforge.sources.config import SourceConfig
+from domainforge.sources.files import read_unless_known
 from domainforge.sources.loaded import SourceFile
 from domainforge.sources.reading import FileWork, Reader, Reading
-from domainforge.sources.workspaces.export import place_of, read_items
+from domainforge.sources.workspaces.export import place_of
 
 
 class MediaWikiSource:
@@ -32,4 +33,4 @@ class MediaWikiSource:
         """
         place = place_of(self._path, self._project)
         file = SourceFile(place, place.name, self._config, "mediawiki dump")
-        yield from read_items([FileWork(file, revision=file_hash(place))], reader)
+        yield from read_unless_known([FileWork(file, revision=file_hash(place))], reader)
