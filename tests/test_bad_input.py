@@ -128,7 +128,8 @@ def test_an_endpoint_that_is_down_fails_soon(project: Path, schema: str) -> None
 FULL = {"chunk": 4096, "train": 200_000}
 
 
-@pytest.mark.parametrize("stage", ["chunk", pytest.param("train", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["chunk", "train"])
 def test_a_full_disk(project: Path, stage: str) -> None:
     ended = give(RUN, project)
     assert ended.returncode == 0, ended.stderr

@@ -32,6 +32,7 @@ def gpu_train(*options: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.slow
 def test_gpu_train_measures_at_tiny_size_on_a_cpu() -> None:
     done = gpu_train("--peak-flops", "1e12")
     assert done.returncode == 0, done.stderr
@@ -263,6 +264,7 @@ def test_ingest_measures_every_kind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_ingest_takes_real_files(tmp_path: Path) -> None:
     files = tmp_path / "files"
     files.mkdir()

@@ -119,6 +119,7 @@ def test_a_second_sample_is_of_what_is_left(project: Path) -> None:
         assert server.repeats == 0
 
 
+@pytest.mark.slow
 def test_the_seed_draws_the_sample(tmp_path: Path) -> None:
     drawn = []
     for number, seed in enumerate((7, 7, 8)):

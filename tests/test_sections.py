@@ -115,6 +115,7 @@ def test_sections_form_a_tree_and_lines_cover_the_text(text: str) -> None:
     ],
     ids=range(12),
 )
+@pytest.mark.slow
 def test_hostile_text_is_scanned_in_linear_time(text: str) -> None:
     began = time.process_time()
     sections_of(text)

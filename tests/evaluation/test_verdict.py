@@ -156,12 +156,14 @@ def verdicts(style: float, knowledge: float, trials: int, *, control: bool = Tru
     return words
 
 
+@pytest.mark.slow
 def test_without_a_difference_a_gain_is_hardly_ever_said() -> None:
     words = verdicts(style=1.2, knowledge=0.0, trials=300)
     assert words.count("gained") <= 0.05 * 300
     assert words.count("lost") <= 0.1 * 300
 
 
+@pytest.mark.slow
 def test_style_alone_is_no_gain_even_without_a_control() -> None:
     words = verdicts(style=1.2, knowledge=0.0, trials=100, control=False)
     assert words.count("gained") <= 5

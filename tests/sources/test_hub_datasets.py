@@ -251,6 +251,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     return results
 
 
+@pytest.mark.slow
 def test_the_hub_is_streamed(found: dict[str, dict[str, Any]]) -> None:
     assert found["whole"]["texts"] == [f"Row {n}." for n in range(600)]
     assert found["whole"]["uris"][0] == "datasets/owner/rows#row-1"
@@ -259,6 +260,7 @@ def test_the_hub_is_streamed(found: dict[str, dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize("name", ["private", "gated"])
+@pytest.mark.slow
 def test_closed_datasets_need_a_token(found: dict[str, dict[str, Any]], name: str) -> None:
     assert "`token_env`" in found[name]["error"]
     assert len(found[f"{name} with token"]["texts"]) == 600

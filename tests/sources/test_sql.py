@@ -277,6 +277,7 @@ def test_a_database_with_a_log_is_read_with_it(handbook: Path) -> None:
         assert documents_of(read(handbook))[0].text == "From the log."
 
 
+@pytest.mark.slow
 def test_a_database_that_is_written_to_is_not_read(handbook: Path) -> None:
     with closing(sqlite3.connect(handbook)) as writer:
         writer.execute("BEGIN EXCLUSIVE")

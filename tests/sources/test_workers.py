@@ -60,6 +60,7 @@ def test_a_parser_that_crashes_ends_its_file_only(tmp_path: Path) -> None:
     assert "SIGSEGV" in fault.detail
 
 
+@pytest.mark.slow
 def test_a_slow_file_ends_alone(tmp_path: Path) -> None:
     big = tmp_path / "big.html"
     big.write_text("<p>word</p>" * 1_500_000)
@@ -70,6 +71,7 @@ def test_a_slow_file_ends_alone(tmp_path: Path) -> None:
     assert readings[-1].loaded.documents
 
 
+@pytest.mark.slow
 def test_a_large_file_in_little_memory_ends_alone(tmp_path: Path) -> None:
     big = tmp_path / "big.txt"
     big.write_text("words and more words\n" * 12_000_000)
@@ -79,6 +81,7 @@ def test_a_large_file_in_little_memory_ends_alone(tmp_path: Path) -> None:
     assert readings[-1].loaded.documents
 
 
+@pytest.mark.slow
 def test_more_killers_than_patience(tmp_path: Path) -> None:
     members = {f"{n:02}.pdf": hungry_pdf() for n in range(11)} | {"zz.md": b"Never reached."}
     (tmp_path / "x.zip").write_bytes(make_zip(members))
@@ -102,6 +105,7 @@ def test_who_leaves_early_leaves_no_worker_behind(tmp_path: Path, count: int) ->
     assert reading.loaded.documents
 
 
+@pytest.mark.slow
 def test_parts_that_the_caller_has_are_not_read_again(tmp_path: Path) -> None:
     item = rows(tmp_path / "x.jsonl", 20_000)
     with WorkerPool(ENOUGH, count=1) as pool:
@@ -110,6 +114,7 @@ def test_parts_that_the_caller_has_are_not_read_again(tmp_path: Path) -> None:
     assert [r.loaded for r in rest] == [r.loaded for r in whole[2:]]
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
     item = rows(tmp_path / "x.jsonl", 60_000)
     with WorkerPool(ENOUGH, count=1) as pool:

@@ -86,8 +86,8 @@ class Stop:
     ("what", "count", "kept"),
     [
         ("student", 1, {"base"}),
-        ("control training", 3, {"base", "student"}),
-        ("control", 1, {"base", "student"}),
+        pytest.param("control training", 3, {"base", "student"}, marks=pytest.mark.slow),
+        pytest.param("control", 1, {"base", "student"}, marks=pytest.mark.slow),
     ],
 )
 def test_an_interrupted_evaluation_goes_on(

@@ -75,6 +75,7 @@ def read(project: Path, **config: Any) -> tuple[StageResult, list[str], dict[str
     return result, sorted(set(uris) - {"kb/0.md", "kb/zz.md"}), left_out
 
 
+@pytest.mark.slow
 def test_a_pdf_that_eats_memory_ends_alone(tmp_path: Path) -> None:
     (folder(tmp_path) / "a.pdf").write_bytes(hungry_pdf())
     _, _, left_out = read(tmp_path, max_file_memory_mb=400, max_file_seconds=20)
@@ -89,6 +90,7 @@ def test_a_killer_in_an_archive_is_named_and_the_rest_is_read(tmp_path: Path) ->
     assert list(left_out) == ["kb/a.zip/b.pdf"]
 
 
+@pytest.mark.slow
 def test_archives_made_to_hurt(tmp_path: Path) -> None:
     kb = folder(tmp_path)
     (kb / "bomb.zip").write_bytes(make_zip({"x.txt": b"\0" * (600 << 20)}))
@@ -149,6 +151,7 @@ def test_a_pdf_whose_pages_run_in_a_circle(tmp_path: Path) -> None:
     assert [*uris, *left_out] == ["kb/x.pdf"]
 
 
+@pytest.mark.slow
 def test_two_sparse_gigabytes(tmp_path: Path) -> None:
     kb = folder(tmp_path)
     for name in ("x.txt", "y.jsonl"):
@@ -236,6 +239,7 @@ def _tiny(project: Path, count: int) -> None:
         (place / f"{number}.md").write_text(f"# Note {number}\n\nValue {number} is set here.")
 
 
+@pytest.mark.slow
 def test_thousands_of_tiny_files_are_quick(tmp_path: Path) -> None:
     _tiny(tmp_path, 2_000)
     started = time.monotonic()

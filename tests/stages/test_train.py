@@ -51,6 +51,7 @@ def test_an_interrupted_stage_goes_on(small: SmallRun) -> None:
     assert result.account.done == result.account.total
 
 
+@pytest.mark.slow
 def test_overfitting_is_told(small: SmallRun) -> None:
     splits = {name: small.inputs.table("split", name) for name in ("train", "test")}
     odd = [

@@ -57,6 +57,7 @@ def separate_server(log: Path) -> Iterator[str]:
         server.kill()
 
 
+@pytest.mark.slow
 def test_nothing_in_the_ledger_is_asked_again_after_kills(tmp_path: Path) -> None:
     ledger, log = tmp_path / "ledger.sqlite", tmp_path / "log"
     with separate_server(log) as base_url:

@@ -91,6 +91,7 @@ def test_a_key_goes_to_its_own_address_only(ledger: Path, second_key: str | None
         assert authorizations(second).keys() == {own}
 
 
+@pytest.mark.slow
 def test_each_does_as_much_as_it_sustains(ledger: Path) -> None:
     with TeacherServer(delay_seconds=0.02) as fast, TeacherServer(delay_seconds=0.2) as slow:
         replies, _ = ask(group(slow, fast), ledger, 330)

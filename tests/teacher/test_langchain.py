@@ -35,6 +35,7 @@ def claude(server: AnthropicServer, **settings: Any) -> TeacherConfig:
     return TeacherConfig(transport="langchain", model=MODEL, **given)
 
 
+@pytest.mark.slow
 def test_a_provider_without_an_address(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = TeacherConfig(transport="langchain", model=MODEL, json_schema="no")
     assert teacher_identity(config) == f"langchain:{MODEL}"

@@ -167,6 +167,7 @@ def test_damaged_text_is_not_quoted(tmp_path: Path, written: Written) -> None:
     assert "rrr" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_in_a_run_stops_it_and_the_same_command_goes_on(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.sqlite"
     code = """

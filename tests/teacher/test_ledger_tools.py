@@ -242,6 +242,7 @@ with Ledger(Path(sys.argv[1])) as ledger:
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_ledger(tmp_path: Path, ending: str) -> None:
     path = tmp_path / "l"
     with Ledger(path) as ledger:

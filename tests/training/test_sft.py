@@ -117,6 +117,7 @@ def test_the_trainer_makes_the_planned_steps(
     assert outcome.best_step == outcome.steps
 
 
+@pytest.mark.slow
 def test_the_last_step_is_checked_too(tiny_student: Path, tmp_path: Path) -> None:
     outcome = run(tiny_student, tmp_path, epochs=1, checks_per_epoch=1, sequences_per_step=2)
     assert max(validation_losses(outcome)) == outcome.steps
@@ -190,6 +191,7 @@ def validation_loss(folder: Path) -> float:
     return sum(losses) / len(losses)
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_kept(tiny_student: Path, tmp_path: Path) -> None:
     # So long on so few rows that the loss on other rows rises again.
     settings: dict[str, Any] = {"epochs": 14, "learning_rate": 2e-2, "checks_per_epoch": 1}

@@ -97,6 +97,7 @@ def test_each_member_is_announced_and_is_one_part(
         assert read_parts(tmp_path, name, make(files), skip) == parts[2 * skip :]
 
 
+@pytest.mark.slow
 def test_skipping_goes_through_nested_archives_and_large_members(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,7 @@ def test_any_kind_in_any_compression(tmp_path: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize("ending", PACK)
+@pytest.mark.slow
 def test_a_damaged_file_keeps_the_parts_before(tmp_path: Path, ending: str) -> None:
     noise = [f'{{"text": "{i * 7919 % 1000003} and {i * 104729 % 999983}"}}' for i in range(50_000)]
     packed = PACK[ending]("\n".join(noise).encode())

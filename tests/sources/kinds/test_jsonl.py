@@ -149,6 +149,7 @@ def test_encodings(tmp_path: Path, encoding: str) -> None:
     assert [document.text for document in loaded.documents] == ["Jürgen wohnt schön in Köln"] * 3
 
 
+@pytest.mark.slow
 def test_stray_bytes_far_down_cost_nothing(tmp_path: Path) -> None:
     data = b'{"text": "plain"}\n' * 30_000 + b'{"text": "K\xf6ln"}\n'
     loaded = load_bytes(tmp_path, "x.jsonl", data)

@@ -139,6 +139,7 @@ def test_what_is_no_readable_mail(tmp_path: Path, data: bytes, reason: str) -> N
     assert [fault.reason for fault in loaded.faults] == [reason]
 
 
+@pytest.mark.slow
 def test_hostile_structure_ends_as_a_fault(tmp_path: Path) -> None:
     body = b"".join(
         b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (i, i)

@@ -350,6 +350,7 @@ def test_endless_text_on_one_page_is_cut(tmp_path: Path) -> None:
     assert len(document.text) < 1_000_000
 
 
+@pytest.mark.slow
 def test_absurd_pages_take_linear_time(tmp_path: Path) -> None:
     """Rows that are nearly tables, and a paragraph without end."""
     shifted = b"".join(b"1 0 0 1 %d %d Tm (abc) Tj 1 0 0 1 %d %d Tm (def) Tj " % (

@@ -1,3 +1,4 @@
+import pytest
 from bs4 import BeautifulSoup
 
 from domainforge.sources.kinds.html import html_to_markdown, parse_html
@@ -35,6 +36,7 @@ def test_merged_cells_are_said_in_each_row_and_once_in_each_line() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_absurd_spans_are_bounded() -> None:
     digits = "9" * 5000
     cells = "<td rowspan='999999999' colspan='999999999'>x</td>" + f"<td colspan='{digits}'>y</td>"

@@ -208,6 +208,7 @@ def test_what_no_loader_reads_is_not_downloaded(reader: SourceReader) -> None:
         assert dropped(site, readings) == {"/v.mp4": "unknown_kind"}
 
 
+@pytest.mark.slow
 def test_limits_of_size_and_time(reader: SourceReader) -> None:
     with Website(
         {

@@ -67,6 +67,7 @@ def test_large_body_is_not_read() -> None:
     assert reason({"/": chunked}) == "too_large"
 
 
+@pytest.mark.slow
 def test_dripping_server_meets_one_deadline() -> None:
     for deed in ("drip", "drip_headers", "hang"):
         started = time.monotonic()

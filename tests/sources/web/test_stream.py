@@ -95,6 +95,7 @@ def test_part_without_a_length_that_breaks_off_is_noticed() -> None:
     assert len(site.visits) == 2
 
 
+@pytest.mark.slow
 def test_dripping_server_is_given_up() -> None:
     with Website({"/": Answer(b"x" * 3000, deed="drip")}) as site:
         slow = Access(frozenset({site.host}), timeout_seconds=0.2, wait_seconds=0.001)

@@ -114,6 +114,7 @@ with embedded_server(threads=1, slots=1, ctx_per_slot=256) as server:
         os.killpg(parent.pid, 9)
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_is_reported_at_once(tmp_path: Path) -> None:
     once = TeacherConfig(embedded=True, threads=1, restarts=0)
     with open_teacher(once, tmp_path / "l", FAST) as teacher:

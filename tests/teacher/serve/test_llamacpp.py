@@ -31,6 +31,7 @@ def link_model(project: Path) -> str:
     return "models/own.gguf"
 
 
+@pytest.mark.slow
 def test_a_file_of_the_project_is_served_as_chat(tmp_path: Path) -> None:
     config = config_for(link_model(tmp_path))
     question = ({"role": "user", "content": "Ask one question about the river Lorn."},)
