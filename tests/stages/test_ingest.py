@@ -1,3 +1,4 @@
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -79,6 +80,47 @@ def test_every_file_and_row_is_accounted_for(tmp_path: Path) -> None:
         "kb/j.md": "empty",
     }
     assert sum("kb/g.pdf" in note and "encrypted" in note for note in result.notes) == 1
+
+
+def test_every_item_is_in_the_list_with_its_fate(tmp_path: Path) -> None:
+    write_all_kinds(tmp_path / "kb")
+    (tmp_path / "kb" / "k.pdf").write_bytes(make_pdf([["Theta and iota."], []]))
+    german = "Die Fähre fährt jede Stunde über den Fluss, auch am Sonntag und bei Nebel."
+    (tmp_path / "kb" / "l.txt").write_text(german)
+    result, out = ingest(context_of(tmp_path, "kb"))
+    with (out.folder / "ingest.csv").open(newline="") as handle:
+        rows = {row["uri"]: row for row in csv.DictReader(handle)}
+    fates = {uri: (row["kind"], row["state"], row["reason"]) for uri, row in rows.items()}
+    assert fates == {
+        "kb/a.md": ("markdown", "read", ""),
+        "kb/b.txt": ("text", "read", ""),
+        "kb/c.html": ("html", "read", ""),
+        "kb/copy of a.md": ("markdown", "read", ""),
+        "kb/d.pdf": ("pdf", "read", ""),
+        "kb/e.docx": ("docx", "read", ""),
+        "kb/exam.jsonl": ("jsonl", "skipped", "exam_file"),
+        "kb/f.jsonl": ("jsonl", "partly", "bad_line"),
+        "kb/g.pdf": ("pdf", "unreadable", "encrypted"),
+        "kb/h.pdf": ("pdf", "unreadable", "unreadable"),
+        "kb/i.png": (".png", "skipped", "unknown_kind"),
+        "kb/j.md": ("markdown", "skipped", "empty"),
+        "kb/k.pdf": ("pdf", "partly", "pages_without_text"),
+        "kb/l.txt": ("text", "read", ""),
+    }
+    assert (rows["kb/l.txt"]["languages"], rows["kb/l.txt"]["characters"]) == (
+        "de",
+        str(len(german)),
+    )
+    assert rows["kb/copy of a.md"]["documents"] == "0"
+    assert "languages: ? 8, de 1" in result.notes
+    (table,) = [note for note in result.notes if note.startswith("by kind:")]
+    sums = {line.split()[0]: line.split()[1:] for line in table.splitlines()[2:-1]}
+    assert sums["pdf"][:5] == ["1", "1", "2", "-", "2"]
+    assert sums["jsonl"][:5] == ["-", "1", "-", "1", "2"]
+    assert sums["markdown"][:5] == ["2", "-", "-", "1", "1"]
+    characters = sum(int(row["characters"]) for row in rows.values())
+    assert characters == result.figures["characters"]
+    assert table.endswith("documents/ingest.csv")
 
 
 def test_the_exam_never_becomes_a_document(tmp_path: Path) -> None:
