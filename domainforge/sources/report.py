@@ -1,8 +1,8 @@
 """What an ingest read and what it could not: a table by kind, and a list of every item."""
 
 import csv
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,10 @@ from domainforge.sources.journal import Journal
 LIST_NAME = "ingest.csv"
 _COLUMNS = ("uri", "kind", "state", "documents", "characters", "languages", "reason", "detail")
 _MOST_LANGUAGES = 3
+_LANGUAGES = """
+SELECT i.kind, coalesce(d.language, '?'), count(*) FROM documents d
+JOIN items i ON i.source = d.source AND i.uri = d.item GROUP BY 1, 2 ORDER BY 3 DESC, 2
+"""
 _BY_ITEM = """
 SELECT i.uri, i.kind,
     (SELECT count(*) FROM documents d WHERE d.source = i.source AND d.item = i.uri) AS documents,
@@ -30,7 +34,7 @@ FROM items i ORDER BY i.source, i.uri
 
 @dataclass
 class KindRow:
-    """How the items of one kind fared."""
+    """How the items of one kind fared; `languages` counts documents, the most first."""
 
     kind: str
     read: int = 0
@@ -39,6 +43,7 @@ class KindRow:
     skipped: int = 0
     documents: int = 0
     characters: int = 0
+    languages: dict[str, int] = field(default_factory=dict)
 
 
 def write_list(journal: Journal, path: Path) -> list[KindRow]:
@@ -54,6 +59,8 @@ def write_list(journal: Journal, path: Path) -> list[KindRow]:
             setattr(kind, state, getattr(kind, state) + 1)
             kind.documents += int(row[3])
             kind.characters += int(row[4])
+    for name, language, number in journal.rows(_LANGUAGES):
+        kinds[name].languages[language] = number
     return sorted(kinds.values(), key=lambda kind: (-kind.documents, kind.kind))
 
 
@@ -73,16 +80,16 @@ def _items(journal: Journal) -> Iterator[Sequence[Any]]:
 
 def describe_kinds(kinds: Sequence[KindRow]) -> str:
     """Return the sums by kind as an aligned table."""
-    head = ("kind", "read", "partly", "unreadable", "skipped", "documents", "characters")
-    rows: list[tuple[str, ...]] = [head]
+    numbered = ("read", "partly", "unreadable", "skipped", "documents", "characters")
+    rows: list[tuple[str, ...]] = [("kind", *numbered, "languages")]
     for kind in kinds:
         counts = (kind.read, kind.partly, kind.unreadable, kind.skipped)
         numbers = (f"{n:,}" if n else "-" for n in (*counts, kind.documents, kind.characters))
-        rows.append((kind.kind, *numbers))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+        rows.append((kind.kind, *numbers, _most_common(kind.languages)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
+            cell.rjust(width) if 0 < column <= len(numbered) else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
@@ -90,10 +97,8 @@ def describe_kinds(kinds: Sequence[KindRow]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def most_common_languages(journal: Journal) -> str:
-    """Return the languages of most documents, as `en 120, de 4`."""
-    sql = (
-        "SELECT coalesce(language, '?'), count(*) AS n FROM documents "
-        f"GROUP BY 1 ORDER BY n DESC, 1 LIMIT {_MOST_LANGUAGES}"
-    )
-    return ", ".join(f"{language} {number:,}" for language, number in journal.rows(sql))
+def _most_common(languages: Mapping[str, int]) -> str:
+    """Return the languages of most documents, as `en 120, de 4, and 2 more`."""
+    first = [f"{name} {number:,}" for name, number in list(languages.items())[:_MOST_LANGUAGES]]
+    more = len(languages) - len(first)
+    return ", ".join([*first, *([f"and {more} more"] if more else [])])

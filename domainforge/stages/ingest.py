@@ -22,7 +22,6 @@ from domainforge.sources.journal import FILE_NAME, Journal, known_hashes
 from domainforge.sources.report import (
     LIST_NAME,
     describe_kinds,
-    most_common_languages,
     write_list,
 )
 from domainforge.sources.workers import Limits, WorkerPool
@@ -218,7 +217,6 @@ def _conclude(journal: Journal, out: Output, context: Context) -> StageResult:
     if partly:
         notes.append(f"{len(partly)} read in part (pages without text): {_names(partly)}")
     if items > 1:
-        notes.append(f"languages: {most_common_languages(journal)}")
         notes.append(f"by kind:\n{describe_kinds(kinds)}\nevery item: {_list_name(context)}")
     account = Account(
         unit="documents and files",
