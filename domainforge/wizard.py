@@ -2,7 +2,6 @@
 
 import math
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 from rich.console import Console
-from rich.text import Text
 
+from domainforge.asking import Asker, hint_of
 from domainforge.errors import ConfigError, DomainForgeError, TeacherError
 from domainforge.evaluation.exam import load_exam
 from domainforge.files import cache_folder, find_file
 from domainforge.pipeline_file import check_pipeline
 from domainforge.sources.files import FoundFiles
-from domainforge.stage import Settings
 from domainforge.stages.evaluate import EvaluateConfig
 from domainforge.stages.generate import CallCount, TaskConfig
 from domainforge.starter import look_at_sources, pipeline_text, run_name, write_pipeline
@@ -46,7 +44,7 @@ def ask_pipeline(console: Console, project: Path) -> Outcome:
         ConfigError: The answers ended too early.
         KeyboardInterrupt: With what to tell the user.
     """
-    wizard = _Wizard(console, project)
+    wizard = _Wizard(Asker(console), project)
     try:
         path = wizard.write()
     except KeyboardInterrupt:
@@ -88,12 +86,12 @@ def make_teacher(values: Mapping[str, Any]) -> TeacherConfig:
 
 @dataclass
 class _Wizard:
-    console: Console
+    asker: Asker
     project: Path
 
     def write(self) -> Path:
         """Ask everything, then write the file; return its path in the project."""
-        self._say("What stands in [brackets] is taken when you press Enter. Ctrl-C ends this.")
+        self.asker.say("What stands in [brackets] is taken when you press Enter. Ctrl-C ends this.")
         sources, found = self._ask_sources()
         values: dict[str, Any] = {"seed": 7, "sources": [{"files": sources}]}
         values["teacher"] = self._ask_teacher()
@@ -111,49 +109,49 @@ class _Wizard:
 
     def offer_run(self, path: Path) -> bool:
         """Ask whether to run the file now."""
-        self.console.print()
-        self._say(f"wrote {path}; to run it: domainforge run {path}", "green")
-        return self._ask_yes("Run it now?", default=False)
+        self.asker.console.print()
+        self.asker.say(f"wrote {path}; to run it: domainforge run {path}", "green")
+        return self.asker.ask_yes("Run it now?", default=False)
 
     def _ask_sources(self) -> tuple[str, FoundFiles]:
-        self._head("Documents", None)
+        self.asker.head("Documents", None)
 
         def check(answer: str) -> tuple[str, FoundFiles]:
             return answer, look_at_sources(answer, self.project)
 
         default = "documents" if (self.project / "documents").is_dir() else None
-        answer, found = self._ask("Folder, file or glob", check, default)
+        answer, found = self.asker.ask("Folder, file or glob", check, default)
         kinds: dict[str, int] = {}
         for file in found.files:
             kind = file.path.suffix.lower()
             kinds[kind] = kinds.get(kind, 0) + 1
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        self._say(f"{len(found.files)} files can be read: {counts}")
+        self.asker.say(f"{len(found.files)} files can be read: {counts}")
         if found.dropped:
-            self._say(
+            self.asker.say(
                 f"{len(found.dropped)} are left out, {found.dropped[0].uri} for one: "
                 f"{found.dropped[0].detail}"
             )
         return answer, found
 
     def _ask_teacher(self) -> Any:
-        self._head("Teacher", "Writes the questions and answers that the student learns from.")
+        self.asker.head("Teacher", "Writes the questions and answers that the student learns from.")
         kinds = ("embedded", "endpoint")
-        kind = self._ask_choice("Which one?", kinds, "embedded")
+        kind = self.asker.choose("Which one?", kinds, "embedded")
         if kind == "embedded":
             try:
                 embedded_model_path()
             except TeacherError as error:
-                self._say(f"not installed here yet: {error}", "yellow")
+                self.asker.say(f"not installed here yet: {error}", "yellow")
             return "embedded"
         while True:
             values: dict[str, Any] = {}
             for name in _NAMES:
                 self._ask_teacher_field(name, values)
-            if not self._ask_yes("Try it with three small requests?", default=True):
+            if not self.asker.ask_yes("Try it with three small requests?", default=True):
                 return values
             fault = self._try_teacher(values)
-            if fault is None or self._ask_yes("Keep it all the same?", default=False):
+            if fault is None or self.asker.ask_yes("Keep it all the same?", default=False):
                 return values
 
     def _ask_teacher_field(self, name: str, values: dict[str, Any]) -> None:
@@ -165,11 +163,11 @@ class _Wizard:
             return answer
 
         default = "" if name == "api_key_env" else None
-        answer = self._ask(name, check, default, hint=_description(TeacherConfig, name))
+        answer = self.asker.ask(name, check, default, hint=hint_of(TeacherConfig, name))
         if answer is not None:
             values[name] = answer
         if name == "api_key_env" and answer and not os.environ.get(answer):
-            self._say(f"{answer} is not set here; set it before the run", "yellow")
+            self.asker.say(f"{answer} is not set here; set it before the run", "yellow")
 
     def _try_teacher(self, values: Mapping[str, Any]) -> str | None:
         from domainforge.teacher.session import check_teacher
@@ -177,20 +175,20 @@ class _Wizard:
         try:
             report = check_teacher(make_teacher(values), self.project / "ledger.sqlite")
         except DomainForgeError as error:
-            self._say(str(error), "red")
+            self.asker.say(str(error), "red")
             return str(error)
         if report.fault or report.model_found is False:
             fault = report.fault or f"no model {report.model}; there: {', '.join(report.models)}"
-            self._say(fault, "red")
+            self.asker.say(fault, "red")
             return fault
         speed = report.tokens_per_second
         told = f", {speed:.0f} tokens/s" if speed else ""
         schema = "holds replies to a JSON schema" if report.supports_schema else "no JSON schema"
-        self._say(f"it answers: {report.model}, {schema}{told}", "green")
+        self.asker.say(f"it answers: {report.model}, {schema}{told}", "green")
         return None
 
     def _ask_student(self) -> str:
-        self._head("Student", _description(TrainConfig, "student"))
+        self.asker.head("Student", hint_of(TrainConfig, "student"))
 
         def check(answer: str) -> str:
             if answer == "embedded":
@@ -207,10 +205,10 @@ class _Wizard:
                 )
             return answer
 
-        return self._ask("Student", check, "embedded")
+        return self.asker.ask("Student", check, "embedded")
 
     def _ask_budget(self, values: Mapping[str, Any], found: FoundFiles) -> dict[str, Any]:
-        self._head("Budget", _description(TaskConfig, "per_chunk"))
+        self.asker.head("Budget", hint_of(TaskConfig, "per_chunk"))
 
         def check(answer: str) -> int:
             if not answer.isdecimal() or not 1 <= int(answer) <= 1000:
@@ -218,10 +216,10 @@ class _Wizard:
             return int(answer)
 
         while True:
-            number = self._ask("Questions", check, "4")
+            number = self.asker.ask("Questions", check, "4")
             generate = {"tasks": [{"prompt": "qa", "per_chunk": number}]}
             calls = self._predict({**values, "generate": generate}, found, number)
-            if self._ask_yes(f"{calls}; go on?", default=True):
+            if self.asker.ask_yes(f"{calls}; go on?", default=True):
                 return generate
 
     def _ask_cap(self, teacher: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,7 +227,7 @@ class _Wizard:
         price = find_price(teacher["base_url"], teacher["model"])
         if price.free:
             return {}
-        self._say(f"price: {price.describe()}")
+        self.asker.say(f"price: {price.describe()}")
 
         def check(answer: str) -> float | None:
             if not answer:
@@ -241,16 +239,16 @@ class _Wizard:
             PriceConfig(input_usd_per_million=float(answer), output_usd_per_million=0)
             return float(answer)
 
-        hint = _description(BudgetConfig, "max_usd")
-        cap = self._ask("Most dollars, or nothing", _numeric(check), "", hint=hint)
+        hint = hint_of(BudgetConfig, "max_usd")
+        cap = self.asker.ask("Most dollars, or nothing", _numeric(check), "", hint=hint)
         if cap is None:
             return {}
         values: dict[str, Any] = {"budget": {"max_usd": cap}}
         if not price.known:
             names = ("input_usd_per_million", "output_usd_per_million")
             values["price"] = {
-                name: self._ask(
-                    name, _numeric(check_price), None, hint=_description(PriceConfig, name)
+                name: self.asker.ask(
+                    name, _numeric(check_price), None, hint=hint_of(PriceConfig, name)
                 )
                 for name in names
             }
@@ -282,22 +280,22 @@ class _Wizard:
             return None
 
     def _ask_exam(self, sources: str) -> str | None:
-        self._head("Exam", _description(EvaluateConfig, "exam"))
+        self.asker.head("Exam", hint_of(EvaluateConfig, "exam"))
 
         def check(answer: str) -> str | None:
             if not answer:
                 return None
             path = find_file(answer, self.project)
             questions = load_exam(path)
-            self._say(f"{len(questions)} questions")
+            self.asker.say(f"{len(questions)} questions")
             return answer
 
         beside = f"{sources.rstrip('/')}/exam.jsonl"
         default = beside if find_file(beside, self.project).exists() else ""
-        return self._ask("Exam file, or nothing", check, default)
+        return self.asker.ask("Exam file, or nothing", check, default)
 
     def _ask_path(self, sources: str) -> Path:
-        self._head("Pipeline file", None)
+        self.asker.head("Pipeline file", None)
 
         def check(answer: str) -> Path:
             name = answer if answer.endswith((".yaml", ".yml")) else f"{answer}.yaml"
@@ -308,58 +306,7 @@ class _Wizard:
                 raise ConfigError("letters, digits, '.', '_' and '-' only: it names the run too")
             return path
 
-        return self._ask("Name", check, run_name(sources))
-
-    def _ask(
-        self,
-        question: str,
-        check: Callable[[str], T],
-        default: str | None,
-        hint: str | None = None,
-    ) -> T:
-        """Ask until the answer passes; say each time what was wrong with it."""
-        if hint:
-            self._say(hint, "dim")
-        while True:
-            shown = f" [{default}]" if default else ""
-            self.console.print(Text(f"{question}{shown}: ", style="bold"), end="")
-            typed = self.console.input("").strip()
-            if not sys.stdin.isatty():
-                self._say(typed)  # no terminal has shown it
-            answer = typed or default
-            if answer is None:
-                self._say("an answer is needed here", "yellow")
-                continue
-            try:
-                return check(answer)
-            except DomainForgeError as error:
-                self._say(str(error), "yellow")
-
-    def _ask_choice(self, question: str, choices: tuple[str, ...], default: str) -> str:
-        def check(answer: str) -> str:
-            matches = [choice for choice in choices if choice.startswith(answer.lower())]
-            if len(matches) != 1 and answer not in choices:
-                raise ConfigError(f"write {' or '.join(choices)}, not {answer!r}")
-            return answer if answer in choices else matches[0]
-
-        return self._ask(f"{question} ({' / '.join(choices)})", check, default)
-
-    def _ask_yes(self, question: str, *, default: bool) -> bool:
-        answer = self._ask_choice(question, ("yes", "no"), "yes" if default else "no")
-        return answer == "yes"
-
-    def _head(self, title: str, hint: str | None) -> None:
-        self.console.print()
-        self._say(title, "bold cyan")
-        if hint:
-            self._say(hint, "dim")
-
-    def _say(self, text: str, style: str = "") -> None:
-        self.console.print(Text(text, style=style))
-
-
-def _description(model: type[Settings], name: str) -> str:
-    return model.model_fields[name].description or ""
+        return self.asker.ask("Name", check, run_name(sources))
 
 
 def _describe(fault: Any) -> str:
