@@ -27,7 +27,7 @@ _MAX_UNPACKED_RATIO = 200
 _FREE_UNPACKED_BYTES = 1_000_000_000
 _MAX_DIRECTORY_BYTES = 200_000_000
 _BLOCK_BYTES = 1 << 20
-_ZIP_ERRORS = (
+ZIP_ERRORS = (
     zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError,
     lzma.LZMAError, struct.error, zlib.error,
 )  # fmt: skip
@@ -131,6 +131,18 @@ def open_export(
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def open_zip(archive: Path, max_directory_bytes: int = _MAX_DIRECTORY_BYTES) -> zipfile.ZipFile:
+    """Open a zip, unless reading its list of files alone would take too much.
+
+    Raises:
+        SourceError: The list is longer than `max_directory_bytes`.
+        zipfile.BadZipFile: No zip; like all of `ZIP_ERRORS`, also while it is read.
+    """
+    if _directory_bytes(archive) > max_directory_bytes:
+        raise SourceError(f"sources: {archive.name} claims absurdly many files; a zip bomb?")
+    return zipfile.ZipFile(archive)
+
+
 def choose(item: Item, export: Export, config: SourceConfig) -> LeftOut | None:
     """Tell why a file by its kind is left out, or None where it is to be read."""
     name = PurePosixPath(item.name).name
@@ -211,9 +223,7 @@ def _members(
 ) -> Iterator[Item]:
     """Unpack a zip into files that are named by number; no name of it reaches the disk."""
     try:
-        if _directory_bytes(archive) > _MAX_DIRECTORY_BYTES:
-            raise SourceError(f"sources: {archive.name} claims absurdly many files; a zip bomb?")
-        with zipfile.ZipFile(archive) as members:
+        with open_zip(archive) as members:
             infos = members.infolist()
             if len(infos) > _MAX_MEMBERS:
                 raise SourceError(f"sources: {archive.name} holds {len(infos):,} files; too many")
@@ -224,7 +234,7 @@ def _members(
                     left_out.append(LeftOut(name, *reason))
                 elif not info.is_dir() and not any(map(_is_hidden, name.split("/"))):
                     yield Item(name, _extract(members, info, temporary, budget, archive.name))
-    except _ZIP_ERRORS as error:
+    except ZIP_ERRORS as error:
         raise SourceError(
             f"sources: {archive.name} is no folder and no whole zip: {error}; export it again"
         ) from None
