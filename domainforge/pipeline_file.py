@@ -196,9 +196,20 @@ def _describe(fault: Mapping[str, Any], origin: str, lines: Mapping[KeyPath, int
     if fault["type"] == "missing":
         return f"{where}: {key}: missing; this key has no default"
     seen = fault.get("input")
-    # A key pasted where its variable's name belongs must not come back in the error.
-    secret = place[:1] == ("teacher",)
+    secret = _may_be_secret(place, seen)
     message = explain_value(fault, Pipeline, secret=secret)
     told = str(seen).lower() if isinstance(seen, bool) else repr(seen)
     shown = f" (it is {told})" if isinstance(seen, str | int | float) and not secret else ""
     return f"{where}: {key}: {message}{shown}"
+
+
+def _may_be_secret(place: KeyPath, seen: object) -> bool:
+    """Tell whether a value may be a pasted key or password, which must not come back in an error.
+
+    Addresses are told by their looks, since they stand in many places; those of databases have
+    forms of their own.
+    """
+    name = str(place[-1]) if place else ""
+    if place[:1] == ("teacher",) or name in ("sql", "url") or name.endswith("_env"):
+        return True
+    return isinstance(seen, str) and "://" in seen and ("@" in seen or "?" in seen)

@@ -277,6 +277,25 @@ def test_a_pasted_key_is_not_echoed(tmp_path: Path, teacher: str) -> None:
     assert "sk-secret" not in again
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{sql: {url: 'postgresql://me:hunter2@db/kb', query: SELECT 1}}",
+        "{sql: {url: host=db password=hunter2, query: SELECT 1}}",
+        "{sql: {url_env: 'mysql://me:hunter2@db/kb', query: SELECT 1}}",
+        "{sql: 'mysql://me:hunter2@db/kb'}",
+        "{dataset: {name: owner/kb, token_env: hf_hunter2}}",
+        "{git: 'https://me:hunter2@example.org/kb.git'}",
+        "{web: {urls: 'https://me:hunter2@example.org', crawl: 'https://hunter2@example.org'}}",
+        "{deeplake: 'al://me:hunter2@lake/kb'}",
+    ],
+)
+def test_a_pasted_password_of_a_source_is_not_echoed(tmp_path: Path, source: str) -> None:
+    found = faults(tmp_path, f"sources: [{source}, {{fles: docs}}]\n")
+    assert any("did you mean 'files'" in line for line in found)
+    assert "hunter2" not in "\n".join(found)
+
+
 def test_values_without_a_file() -> None:
     with pytest.raises(ConfigError, match="wizard: sources: missing"):
         check_pipeline({}, "wizard")

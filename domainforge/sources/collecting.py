@@ -75,6 +75,7 @@ class Collection:
         self._uncommitted = 0
         self._committed_at = time.monotonic()
         self._items = 0
+        self.mixture_ended_by: str | None = None
 
     def collect(
         self,
@@ -111,6 +112,7 @@ class Collection:
             key, opened, readings = min(mixed, key=lambda entry: self._filled(*entry[:2]))
             reading = next(readings, None)
             if reading is None or not self._take(key, opened, reading):
+                self.mixture_ended_by = key if len(mixed) > 1 else None
                 break
         for key, _, readings in mixed:
             _close(readings)

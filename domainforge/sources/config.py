@@ -1,8 +1,9 @@
 """One entry of `sources:` in a pipeline file."""
 
+import re
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from domainforge.sources.corpora.config import (
@@ -24,6 +25,9 @@ from domainforge.sources.workspaces.config import (
     Slack,
 )
 from domainforge.stage import Settings
+
+# A comparison without a value, or with an operator of another language.
+_BAD_COMPARISON = re.compile(r"\s*(?:(?:>=|<=|!=|>|<)\s*$|=>|=<|==|<>)")
 
 
 def place_field(description: str) -> Any:
@@ -108,6 +112,18 @@ class SourceConfig(Settings):
     def place(self) -> str:
         """Name of the key that says where its documents are."""
         return next(name for name in places() if getattr(self, name) is not None)
+
+    @field_validator("where")
+    @classmethod
+    def _check_where(cls, where: dict[str, Any]) -> dict[str, Any]:
+        for name, wanted in where.items():
+            for value in wanted if isinstance(wanted, list | tuple) else [wanted]:
+                if isinstance(value, str) and _BAD_COMPARISON.match(value):
+                    raise ValueError(
+                        f"{name}: {value!r} is no comparison; write >=, <=, >, < or != and a "
+                        "value, as in '>= 3'"
+                    )
+        return where
 
     @model_validator(mode="after")
     def _check_place(self) -> "SourceConfig":

@@ -26,10 +26,11 @@ _SETTLED_NS = 2_000_000_000
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """The files that can be read, in order, and those that are left out."""
+    """The files that can be read, in order, those left out, and how many an earlier source has."""
 
     files: tuple[SourceFile, ...]
     dropped: tuple[LeftOut, ...]
+    elsewhere: int = 0
 
 
 def find_files(sources: Sequence[SourceConfig], project: Path) -> FoundFiles:
@@ -50,31 +51,42 @@ def find_files(sources: Sequence[SourceConfig], project: Path) -> FoundFiles:
 
 
 def find_by_source(sources: Sequence[SourceConfig], project: Path) -> list[FoundFiles]:
-    """List the files of each source; one that an earlier source has is not listed again.
+    """List the files of each source; a file belongs to the first source that takes it.
+
+    What a source's globs leave out is there for the sources after it.
 
     Raises:
         SourceError: A source names nothing that exists.
     """
     taken: dict[str, Path] = {}
     seen: set[Path] = set()
-    parts: list[FoundFiles] = []
+    not_included: dict[Path, dict[Path, LeftOut]] = {}
+    parts: list[tuple[list[SourceFile], dict[Path, LeftOut], int]] = []
     for source in sources:
         files: list[SourceFile] = []
-        dropped: list[LeftOut] = []
+        dropped: dict[Path, LeftOut] = {}
+        elsewhere = 0
         root, matches = _matches(str(source.files), project)
         for path in matches:
             real = _real(path)
             if real in seen:
+                elsewhere += real not in dropped
                 continue
+            reason = _reason_to_leave_out(path, real, root, source)
+            if reason and reason[0] == "not_included":
+                if real not in not_included:
+                    not_included[real] = dropped
+                    dropped[real] = LeftOut(_uri(path, root, taken), *reason)
+                continue
+            not_included.pop(real, {}).pop(real, None)
             seen.add(real)
             uri = _uri(path, root, taken)
-            reason = _reason_to_leave_out(path, real, root, source)
             if reason:
-                dropped.append(LeftOut(uri, *reason))
+                dropped[real] = LeftOut(uri, *reason)
             else:
                 files.append(SourceFile(path, uri, source))
-        parts.append(FoundFiles(tuple(files), tuple(dropped)))
-    return parts
+        parts.append((files, dropped, elsewhere))
+    return [FoundFiles(tuple(f), tuple(d.values()), number) for f, d, number in parts]
 
 
 class FilesSource:
@@ -88,6 +100,11 @@ class FilesSource:
     def count(self) -> int:
         """How many files there are, those left out included."""
         return len(self._found.files) + len(self._found.dropped)
+
+    @property
+    def elsewhere(self) -> int:
+        """How many files that it names belong to an earlier source."""
+        return self._found.elsewhere
 
     def identity(self) -> Mapping[str, Any]:
         """Return one hash over all names and contents."""

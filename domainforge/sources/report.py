@@ -10,7 +10,16 @@ from domainforge.sources.journal import Journal
 
 LIST_NAME = "ingest.csv"
 _COLUMNS = ("uri", "kind", "state", "documents", "characters", "languages", "reason", "detail")
+_NUMBERED = ("read", "partly", "unreadable", "skipped", "documents", "characters")
 _MOST_LANGUAGES = 3
+_MOST_KIND_CHARS = 20
+_HINTS = {"not_wanted": " (by `where`)", "not_sampled": " (by `sample_share`)"}
+_REASONS = """
+SELECT reason, sum(number) FROM (
+    SELECT reason, number FROM counts WHERE source = ?1
+    UNION ALL SELECT reason, 1 FROM left_out WHERE source = ?1
+) GROUP BY reason ORDER BY 2 DESC, reason
+"""
 _LANGUAGES = """
 SELECT i.kind, coalesce(d.language, '?'), count(*) FROM documents d
 JOIN items i ON i.source = d.source AND i.uri = d.item GROUP BY 1, 2 ORDER BY 3 DESC, 2
@@ -79,22 +88,55 @@ def _items(journal: Journal) -> Iterator[Sequence[Any]]:
 
 
 def describe_kinds(kinds: Sequence[KindRow]) -> str:
-    """Return the sums by kind as an aligned table."""
-    numbered = ("read", "partly", "unreadable", "skipped", "documents", "characters")
-    rows: list[tuple[str, ...]] = [("kind", *numbered, "languages")]
+    """Return the sums by kind as an aligned table, and below it the languages of each kind.
+
+    These have no column of their own: a terminal of 80 columns has no room for it.
+    """
+    rows: list[tuple[str, ...]] = [("kind", *_NUMBERED)]
     for kind in kinds:
-        counts = (kind.read, kind.partly, kind.unreadable, kind.skipped)
-        numbers = (f"{n:,}" if n else "-" for n in (*counts, kind.documents, kind.characters))
-        rows.append((kind.kind, *numbers, _most_common(kind.languages)))
+        numbers = (int(getattr(kind, name)) for name in _NUMBERED)
+        rows.append((_shorten(kind.kind), *(f"{n:,}" if n else "-" for n in numbers)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
+    lines = [
         "  ".join(
-            cell.rjust(width) if 0 < column <= len(numbered) else cell.ljust(width)
+            cell.rjust(width) if column else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
+    ]
+    spoken = [f"{k.kind} {_most_common(k.languages)}" for k in kinds if k.languages]
+    return "\n".join([*lines, *([f"languages: {'; '.join(spoken)}"] if spoken else [])])
+
+
+def describe_barren(
+    journal: Journal, labels: Mapping[str, str], elsewhere: Mapping[str, int]
+) -> Iterator[str]:
+    """Write a line for each source that gave no document at all, and why.
+
+    Args:
+        journal: What was read.
+        labels: What to call the sources, by their keys.
+        elsewhere: How many files of theirs an earlier source has.
+    """
+    for key, label in labels.items():
+        ((copies,),) = journal.rows("SELECT count(*) FROM names WHERE source = ?", key)
+        if journal.size_of_source(key)[0] or copies:
+            continue
+        reasons = [
+            f"{reason} {number:,}{_HINTS.get(reason, '')}"
+            for reason, number in journal.rows(_REASONS, key)
+        ]
+        if reasons:
+            yield f"nothing taken from {label}: {', '.join(reasons)}"
+        elif elsewhere.get(key):
+            yield f"nothing taken from {label}: an earlier entry of `sources` has its files"
+        else:
+            yield f"nothing found in {label}: no files, pages or rows there"
+
+
+def _shorten(kind: str) -> str:
+    # The kind of a file that can't be read is the ending of its name, which may be anything.
+    return kind if len(kind) <= _MOST_KIND_CHARS else f"{kind[: _MOST_KIND_CHARS - 1]}…"
 
 
 def _most_common(languages: Mapping[str, int]) -> str:

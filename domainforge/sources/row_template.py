@@ -45,7 +45,7 @@ def check_template(value: str | None) -> str | None:
         try:
             _ENVIRONMENT.parse(value)
         except TemplateSyntaxError as error:
-            raise ValueError(f"{value!r} is no template: {error.message}") from None
+            raise ValueError(f"this is no template: {error.message}") from None
     return value
 
 

@@ -21,6 +21,7 @@ from domainforge.sources.forgotten import load_forgotten
 from domainforge.sources.journal import FILE_NAME, Journal, known_hashes
 from domainforge.sources.report import (
     LIST_NAME,
+    describe_barren,
     describe_kinds,
     write_list,
 )
@@ -95,7 +96,7 @@ def run(config: IngestConfig, inputs: Inputs, out: Output, context: Context) -> 
         for table in _carried(journal, out.previous):
             writer.add_table(table)
         journal.put_hashes(hashes.seen)
-        result = _conclude(journal, out, context)
+        result = _conclude(journal, out, context, sources, collection.mixture_ended_by)
         out.finish(writer, mend=lambda table: _with_names(table, journal))
         journal.commit(segments)
     return result
@@ -184,7 +185,13 @@ def _with_names(table: pa.Table, journal: Journal) -> pa.Table:
     )
 
 
-def _conclude(journal: Journal, out: Output, context: Context) -> StageResult:
+def _conclude(
+    journal: Journal,
+    out: Output,
+    context: Context,
+    sources: Sequence[tuple[str, OpenSource]],
+    mixture_ended_by: str | None,
+) -> StageResult:
     kinds = write_list(journal, out.folder / LIST_NAME)
     for name, condition in (("dropped", "fault = 0"), ("faults", "fault = 1")):
         writer = out.stream(LEFT_OUT_SCHEMA, name)
@@ -205,11 +212,17 @@ def _conclude(journal: Journal, out: Output, context: Context) -> StageResult:
         dropped["duplicate"] = dropped.get("duplicate", 0) + copies
     failed = _reasons(journal, "fault = 1")
     notes = [*_notes(journal, "fault = 1", "not read"), *_notes(journal, "fault = 0", "left out")]
+    labels = {key: _label(opened) for key, opened in sources}
+    elsewhere = {key: getattr(opened.source, "elsewhere", 0) for key, opened in sources}
+    notes += describe_barren(journal, labels, elsewhere)
+    if mixture_ended_by is not None:
+        notes.append(
+            f"the mixture ended where {labels[mixture_ended_by]} had no more, after "
+            f"{journal.size_of_source(mixture_ended_by)[0]:,} documents of it"
+        )
     if not documents:
-        places = ", ".join(_place_names(context))
-        head = f"sources: nothing to read in {places}"
-        lines = notes or ["no files there"]
-        raise SourceError("\n".join([head, *(f"  {line}" for line in lines)]))
+        head = f"sources: nothing to read in {', '.join(labels.values())}"
+        raise SourceError("\n".join([head, *(f"  {line}" for line in notes)]))
     partly = [
         row[0]
         for row in journal.rows("SELECT uri FROM documents WHERE blank_pages > 0 ORDER BY uri")
@@ -238,8 +251,16 @@ def _list_name(context: Context) -> str:
     return f"runs/{context.run_name}/{STAGE.writes}/{LIST_NAME}"
 
 
-def _place_names(context: Context) -> list[str]:
-    return [config.files or config.place for config in context.sources]
+def _label(opened: OpenSource) -> str:
+    """Return what a source is called in messages: its path or name, where it has one."""
+    if isinstance(opened.source, FilesSource):
+        return str(opened.config.files)
+    if not opened.config.model_fields_set:
+        return f"{type(opened.source).__name__} {getattr(opened.source, 'name', '')}".rstrip()
+    place = getattr(opened.config, opened.config.place)
+    names = ("path", "name", "dump", "files", "file", "url_env")
+    own = next(filter(None, (getattr(place, name, None) for name in names)), None)
+    return f"{opened.config.place} {own}" if own else opened.config.place
 
 
 def _left_out(journal: Journal, condition: str) -> Iterator[dict[str, str]]:

@@ -43,7 +43,8 @@ def test_a_mixture_has_the_weights_until_one_runs_out(
         write_pages(tmp_path, folder, 24)
     write_pages(tmp_path, "plain", 2)
     mixed = [{"files": folder, "weight": weight} for folder, weight in weights.items()]
-    _, rows = ingest(tmp_path, *mixed, {"files": "plain"})
+    result, rows = ingest(tmp_path, *mixed, {"files": "plain"})
+    assert "the mixture ended where a had no more, after 24 documents of it" in result.notes
     assert characters(rows, "plain") == 2 * SIZE
     assert characters(rows, "a") == 24 * SIZE  # has most to give, and so runs out first
     for folder, weight in weights.items():
@@ -74,6 +75,34 @@ def test_where_and_sample_are_counted(tmp_path: Path) -> None:
     }
     assert result.account.dropped["not_wanted"] == 6
     assert 0 < result.account.dropped["not_sampled"] < 20
+
+
+def test_a_source_that_gives_nothing_is_named(tmp_path: Path) -> None:
+    write_pages(tmp_path, "a", 1)
+    (tmp_path / "copies").mkdir()
+    (tmp_path / "copies" / "of a.txt").write_bytes((tmp_path / "a" / "000.txt").read_bytes())
+    (tmp_path / "none").mkdir()
+    write_pages(tmp_path, "b", 1)
+    nothing = [{"files": "none"}, {"files": "b", "where": {"langauge": "en"}}, {"files": "a/*"}]
+    result, _ = ingest(tmp_path, {"files": "a"}, {"files": "copies"}, *nothing)
+    assert [note for note in result.notes if note.startswith("nothing")] == [
+        "nothing found in none: no files, pages or rows there",
+        "nothing taken from b: not_wanted 1 (by `where`)",
+        "nothing taken from a/*: an earlier entry of `sources` has its files",
+    ]
+
+
+def test_what_one_entry_does_not_include_is_there_for_the_next(tmp_path: Path) -> None:
+    (tmp_path / "kb").mkdir()
+    for name in ("a.md", "b.txt", "c.rst"):
+        (tmp_path / "kb" / name).write_text(f"Text of {name}.")
+    entries: list[dict[str, Any]] = [
+        {"files": "kb", "include": ["*.md"], "license": "MIT"},
+        {"files": "kb", "include": ["*.txt", "*.md"], "license": "CC0-1.0"},
+    ]
+    result, rows = ingest(tmp_path, *entries)
+    assert {row["uri"]: row["license"] for row in rows} == {"kb/a.md": "MIT", "kb/b.txt": "CC0-1.0"}
+    assert result.account.dropped == {"not_included": 1}
 
 
 def test_license_and_raw_text(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def test_where(where: dict[str, Any], fits: bool) -> None:
     assert reason == (None if fits else "not_wanted")
 
 
+@pytest.mark.parametrize("wanted", [">=", "=> 3", "== x", "<> draft", [">= 3", "!="]])
+def test_what_is_meant_as_a_comparison_is_one(wanted: Any) -> None:
+    with pytest.raises(ValueError, match=r"score: .* is no comparison; write >=,"):
+        SourceConfig(files="kb", where={"score": wanted})
+
+
 def sample(seed: int, share: float) -> set[str]:
     config = SourceConfig(files="kb", sample_share=share)
     documents = [Document(uri=f"kb/{n}.md", title="", text="") for n in range(4000)]
