@@ -10,6 +10,7 @@ from rich.text import Text
 
 from domainforge.errors import ConfigError, DomainForgeError
 from domainforge.stage import Settings
+from domainforge.typed_address import carries_password
 
 T = TypeVar("T")
 
@@ -45,7 +46,8 @@ class Asker:
             self.console.print(Text(f"{question}{shown}: ", style="bold"), end="")
             typed = self.console.input("").strip()
             if not sys.stdin.isatty():
-                self.say(typed)  # no terminal has shown it
+                # No terminal has shown it.
+                self.say("(not shown)" if carries_password(typed) else typed)
             answer = typed or default
             if answer is None:
                 self.say("an answer is needed here", "yellow")

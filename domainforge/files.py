@@ -33,7 +33,10 @@ def find_file(name: str, project: Path) -> Path:
 
     Returns the project's path where neither exists, so that an error names that one.
     """
-    path = Path(name).expanduser()
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:
+        path = Path(name)  # `~someone` who is not known here
     if path.is_absolute():
         return path
     inside = project / path

@@ -97,7 +97,8 @@ def pipeline_text(values: Mapping[str, Any], path: Path) -> str:
         hints["teacher"] = MONEY_HINT
     for name, info in Pipeline.model_fields.items():
         if name in values:
-            lines += ["", *_comment(info.description, 0), *_emit(name, values[name], info, 0)]
+            lines += ["", *_comment(info.description, 0)]
+            lines += _emit(name, values[name], info, 0, set())
             lines += [f"# {line}" for line in hints.get(name, ())]
     if "evaluate" not in values:
         lines += ["", *(f"# {line}" for line in EXAM_HINT)]
@@ -120,41 +121,43 @@ def write_pipeline(path: Path, text: str) -> None:
     write_atomic(path, text)
 
 
-def _emit(name: str, value: Any, info: Any, indent: int) -> list[str]:
+def _emit(name: str, value: Any, info: Any, indent: int, said: set[str]) -> list[str]:
     """Write one key; nested settings get comments of their own."""
     pad = " " * indent
     model = settings_of(info.annotation)
     if model is not None and isinstance(value, Mapping):
-        return [f"{pad}{name}:", *_emit_fields(model, value, indent + 2)]
+        return [f"{pad}{name}:", *_emit_fields(model, value, indent + 2, said)]
     if model is not None and isinstance(value, Sequence) and not isinstance(value, str):
         lines = [f"{pad}{name}:"]
-        for number, item in enumerate(value):
-            lines += _emit_item(model, item, indent + 2, commented=number == 0)
+        for item in value:
+            lines += _emit_item(model, item, indent + 2, said)
         return lines
     return [f"{pad}{name}: {_flow(value)}"]
 
 
-def _emit_fields(model: type[Settings], values: Mapping[str, Any], indent: int) -> list[str]:
+def _emit_fields(
+    model: type[Settings], values: Mapping[str, Any], indent: int, said: set[str]
+) -> list[str]:
+    """Write the keys of a mapping, each description only where it comes first."""
     lines = []
     for name, info in model.model_fields.items():
         if name in values:
-            lines += _comment(info.description, indent)
-            lines += _emit(name, values[name], info, indent)
+            if info.description not in said:
+                lines += _comment(info.description, indent)
+            said.add(info.description or "")
+            lines += _emit(name, values[name], info, indent, said)
     return lines
 
 
 def _emit_item(
-    model: type[Settings], values: Mapping[str, Any], indent: int, *, commented: bool
+    model: type[Settings], values: Mapping[str, Any], indent: int, said: set[str]
 ) -> list[str]:
-    lines: list[str] = []
-    dash = "- "
-    for name, info in model.model_fields.items():
-        if name in values:
-            at = indent if dash == "- " else indent + 2
-            lines += _comment(info.description, at) if commented else []
-            lines.append(f"{' ' * indent}{dash}{name}: {_flow(values[name])}")
-            dash = "  "
-    return lines
+    """Write a mapping of a list: its first key, which is no comment, stands behind the dash."""
+    lines = _emit_fields(model, values, indent + 2, said)
+    first = next(n for n, line in enumerate(lines) if not line.lstrip().startswith("#"))
+    pad = " " * indent
+    comments = [f"{pad}{line.strip()}" for line in lines[:first]]
+    return [*comments, f"{pad}- {lines[first].strip()}", *lines[first + 1 :]]
 
 
 def _comment(text: str | None, indent: int) -> list[str]:

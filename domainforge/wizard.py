@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -15,18 +15,19 @@ from domainforge.errors import ConfigError, DomainForgeError, TeacherError
 from domainforge.evaluation.exam import load_exam
 from domainforge.files import cache_folder, find_file
 from domainforge.pipeline_file import check_pipeline
-from domainforge.sources.files import FoundFiles
 from domainforge.stages.evaluate import EvaluateConfig
 from domainforge.stages.generate import CallCount, TaskConfig
-from domainforge.starter import look_at_sources, pipeline_text, run_name, write_pipeline
+from domainforge.starter import pipeline_text, run_name, write_pipeline
 from domainforge.teacher.config import BudgetConfig, PriceConfig, TeacherConfig
 from domainforge.teacher.prices import find_price
 from domainforge.teacher.serve.embedded import embedded_model_path
 from domainforge.training.config import TrainConfig
+from domainforge.wizard_sources import Place, ask_places
 
 T = TypeVar("T")
 
 _CHARS_PER_PASSAGE = 800
+_MOST_COUNTED_BYTES = 20_000_000
 _NAMES = ("base_url", "model", "api_key_env")
 
 
@@ -92,17 +93,17 @@ class _Wizard:
     def write(self) -> Path:
         """Ask everything, then write the file; return its path in the project."""
         self.asker.say("What stands in [brackets] is taken when you press Enter. Ctrl-C ends this.")
-        sources, found = self._ask_sources()
-        values: dict[str, Any] = {"seed": 7, "sources": [{"files": sources}]}
+        places = ask_places(self.asker, self.project)
+        values: dict[str, Any] = {"seed": 7, "sources": [dict(place.values) for place in places]}
         values["teacher"] = self._ask_teacher()
         values["train"] = {"student": self._ask_student()}
-        values["generate"] = self._ask_budget(values, found)
+        values["generate"] = self._ask_budget(values, places)
         if isinstance(values["teacher"], dict):
             values["teacher"] |= self._ask_cap(values["teacher"])
-        exam = self._ask_exam(sources)
+        exam = self._ask_exam(places[0])
         if exam:
             values["evaluate"] = {"exam": exam}
-        path = self._ask_path(sources)
+        path = self._ask_path(places[0])
         values["name"] = path.stem
         write_pipeline(self.project / path, pipeline_text(values, path))
         return path
@@ -112,27 +113,6 @@ class _Wizard:
         self.asker.console.print()
         self.asker.say(f"wrote {path}; to run it: domainforge run {path}", "green")
         return self.asker.ask_yes("Run it now?", default=False)
-
-    def _ask_sources(self) -> tuple[str, FoundFiles]:
-        self.asker.head("Documents", None)
-
-        def check(answer: str) -> tuple[str, FoundFiles]:
-            return answer, look_at_sources(answer, self.project)
-
-        default = "documents" if (self.project / "documents").is_dir() else None
-        answer, found = self.asker.ask("Folder, file or glob", check, default)
-        kinds: dict[str, int] = {}
-        for file in found.files:
-            kind = file.path.suffix.lower()
-            kinds[kind] = kinds.get(kind, 0) + 1
-        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-        self.asker.say(f"{len(found.files)} files can be read: {counts}")
-        if found.dropped:
-            self.asker.say(
-                f"{len(found.dropped)} are left out, {found.dropped[0].uri} for one: "
-                f"{found.dropped[0].detail}"
-            )
-        return answer, found
 
     def _ask_teacher(self) -> Any:
         self.asker.head("Teacher", "Writes the questions and answers that the student learns from.")
@@ -207,7 +187,7 @@ class _Wizard:
 
         return self.asker.ask("Student", check, "embedded")
 
-    def _ask_budget(self, values: Mapping[str, Any], found: FoundFiles) -> dict[str, Any]:
+    def _ask_budget(self, values: Mapping[str, Any], places: Sequence[Place]) -> dict[str, Any]:
         self.asker.head("Budget", hint_of(TaskConfig, "per_chunk"))
 
         def check(answer: str) -> int:
@@ -218,7 +198,7 @@ class _Wizard:
         while True:
             number = self.asker.ask("Questions", check, "4")
             generate = {"tasks": [{"prompt": "qa", "per_chunk": number}]}
-            calls = self._predict({**values, "generate": generate}, found, number)
+            calls = self._predict({**values, "generate": generate}, places, number)
             if self.asker.ask_yes(f"{calls}; go on?", default=True):
                 return generate
 
@@ -254,19 +234,27 @@ class _Wizard:
             }
         return values
 
-    def _predict(self, values: Mapping[str, Any], found: FoundFiles, number: int) -> str:
-        count = self._count_calls(values)
+    def _predict(self, values: Mapping[str, Any], places: Sequence[Place], number: int) -> str:
+        count = self._count_calls(values, places)
         if count is not None:
             paid = f", {count.in_ledger:,} of them in the ledger" if count.in_ledger else ""
             return f"That makes {count.planned:,} requests to the teacher{paid}"
-        chars = sum(file.path.stat().st_size for file in found.files)
-        passages = max(len(found.files), math.ceil(chars / _CHARS_PER_PASSAGE))
-        return f"That makes about {passages * number:,} requests to the teacher, by file size"
+        files = [file for place in places if place.found for file in place.found.files]
+        unknown = any(place.found is None for place in places)
+        if not files:
+            return "How many requests that makes is not known before the documents are read"
+        chars = sum(file.path.stat().st_size for file in files)
+        passages = max(len(files), math.ceil(chars / _CHARS_PER_PASSAGE))
+        told = f"That makes about {passages * number:,} requests to the teacher, by file size"
+        more = "; those for the other places are not known before they are read"
+        return f"{told}{more if unknown else ''}"
 
-    def _count_calls(self, values: Mapping[str, Any]) -> CallCount | None:
-        """Count as the run would; None where that would fetch a student first."""
+    def _count_calls(self, values: Mapping[str, Any], places: Sequence[Place]) -> CallCount | None:
+        """Count as the run would; None where that would fetch a student or read for long."""
         from domainforge.dry_run import plan_run
 
+        if not self._is_soon_read(places):
+            return None
         student = values["train"]["student"]
         local = (Path(student).expanduser() / "config.json", self.project / student / "config.json")
         prepared = student == "embedded" and any(cache_folder().glob("*/config.json"))
@@ -279,7 +267,21 @@ class _Wizard:
         except DomainForgeError:
             return None
 
-    def _ask_exam(self, sources: str) -> str | None:
+    def _is_soon_read(self, places: Sequence[Place]) -> bool:
+        """Tell whether everything is on this disk, and small enough to be read for a count."""
+        left = _MOST_COUNTED_BYTES
+        for place in places:
+            if place.path is None:
+                return False
+            root = find_file(place.path, self.project)
+            paths = [file.path for file in place.found.files] if place.found else [root]
+            for path in paths if place.found or not root.is_dir() else root.rglob("*"):
+                left -= path.lstat().st_size
+                if left < 0:
+                    return False
+        return True
+
+    def _ask_exam(self, place: Place) -> str | None:
         self.asker.head("Exam", hint_of(EvaluateConfig, "exam"))
 
         def check(answer: str) -> str | None:
@@ -290,11 +292,12 @@ class _Wizard:
             self.asker.say(f"{len(questions)} questions")
             return answer
 
-        beside = f"{sources.rstrip('/')}/exam.jsonl"
-        default = beside if find_file(beside, self.project).exists() else ""
+        beside = f"{(place.path or '').rstrip('/')}/exam.jsonl"
+        there = place.path is not None and find_file(beside, self.project).exists()
+        default = beside if there else ""
         return self.asker.ask("Exam file, or nothing", check, default)
 
-    def _ask_path(self, sources: str) -> Path:
+    def _ask_path(self, place: Place) -> Path:
         self.asker.head("Pipeline file", None)
 
         def check(answer: str) -> Path:
@@ -306,7 +309,7 @@ class _Wizard:
                 raise ConfigError("letters, digits, '.', '_' and '-' only: it names the run too")
             return path
 
-        return self.asker.ask("Name", check, run_name(sources))
+        return self.asker.ask("Name", check, run_name(place.name))
 
 
 def _describe(fault: Any) -> str:

@@ -46,7 +46,7 @@ def said(result: Result) -> str:
 
 
 def test_defaults_write_a_pipeline_that_loads(project: Path) -> None:
-    result = answer("", "", "", "", "", "", "", "")
+    result = answer("", "", "", "", "", "", "", "", "")
     assert result.exit_code == 0
     assert "3 files can be read: 2 .md, 1 .txt" in result.stdout
     assert "to run it: domainforge run pipelines/documents.yaml" in said(result)
@@ -64,7 +64,7 @@ def test_every_answer_ends_up_in_the_file(project: Path) -> None:
     (project / "exam.jsonl").write_text(EXAM)
     with TeacherServer() as server:
         result = answer(
-            "documents/*.md", "endpoint", server.base_url, "local-teacher", "", "yes",
+            "documents/*.md", "", "endpoint", server.base_url, "local-teacher", "", "yes",
             "student", "3", "yes", "exam.jsonl", "mine", "no",
         )  # fmt: skip
     assert result.exit_code == 0
@@ -81,7 +81,7 @@ def test_every_answer_ends_up_in_the_file(project: Path) -> None:
 
 def test_a_cap_in_dollars_and_unknown_prices_are_asked_for(project: Path) -> None:
     result = answer(
-        "documents", "endpoint", "https://teacher.invalid/v1", "m", "", "no",
+        "documents", "", "endpoint", "https://teacher.invalid/v1", "m", "", "no",
         "student", "1", "yes", "much", "-2", "2.5", "0.15", "x", "0.6", "", "capped", "no",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -96,7 +96,7 @@ def test_a_cap_in_dollars_and_unknown_prices_are_asked_for(project: Path) -> Non
 
 def test_a_known_price_is_not_asked_for(project: Path) -> None:
     result = answer(
-        "documents", "endpoint", "https://api.openai.com/v1", "gpt-4o-mini", "", "no",
+        "documents", "", "endpoint", "https://api.openai.com/v1", "gpt-4o-mini", "", "no",
         "student", "1", "yes", "3", "", "known", "no",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -110,7 +110,7 @@ def test_wrong_answers_are_asked_again_with_the_reason(project: Path) -> None:
     (project / "pipelines").mkdir()
     (project / "pipelines" / "taken.yaml").write_text("mine")
     result = answer(
-        "nowhere", "empty", "documents",
+        "nowhere", "empty", "documents", "",
         "other", "endpoint", "localhost", "http://localhost:9/v1", "", "m", "sk-abcdef", "MY_KEY",
         "no",
         "./nothing", "empty", "student",
@@ -149,7 +149,7 @@ def test_wrong_answers_are_asked_again_with_the_reason(project: Path) -> None:
 def test_a_teacher_that_fails_its_check_can_be_changed(project: Path) -> None:
     with TeacherServer() as server:
         result = answer(
-            "", "endpoint", server.base_url, "wrong", "", "yes", "no",
+            "", "", "endpoint", server.base_url, "wrong", "", "yes", "no",
             server.base_url, "local-teacher", "", "yes",
             "student", "1", "yes", "", "", "no",
         )  # fmt: skip
@@ -162,7 +162,7 @@ def test_it_runs_what_it_wrote_when_asked_to(project: Path) -> None:
     with TeacherServer() as server:
         url = server.base_url
     result = answer(
-        "", "endpoint", url, "local-teacher", "", "no", "student", "1", "yes", "", "", "yes"
+        "", "", "endpoint", url, "local-teacher", "", "no", "student", "1", "yes", "", "", "yes"
     )
     assert result.exit_code == 8, "the endpoint is down by now"
     assert "chunk: 3 of 3 documents done" in result.stdout
@@ -170,7 +170,7 @@ def test_it_runs_what_it_wrote_when_asked_to(project: Path) -> None:
     assert written(project) == ["pipelines/documents.yaml"]
 
 
-@pytest.mark.parametrize("given", range(6))
+@pytest.mark.parametrize("given", range(7))
 def test_answers_that_end_early_leave_nothing_behind(project: Path, given: int) -> None:
     result = answer(*[""] * given)
     assert result.exit_code == 2
@@ -189,7 +189,7 @@ def test_ctrl_c_leaves_nothing_behind(project: Path) -> None:
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write("documents\nembedded\n")
+    process.stdin.write("documents\n\nembedded\n")
     process.stdin.flush()
     for line in process.stdout:
         if line.startswith("Student"):
