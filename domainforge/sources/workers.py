@@ -1,25 +1,22 @@
-"""Worker processes that read files: a hang, a crash or a hunger for memory ends that file only."""
+"""A pool of worker processes: what a file does to its parser ends that file only."""
 
 import contextlib
 import os
 import queue
-import select
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from domainforge.sources.kinds.known import BY_NAME, kind_of
-from domainforge.sources.loaded import LeftOut, Loaded, SourceFile
+from domainforge.sources.loaded import LeftOut, Loaded
 from domainforge.sources.reading import FileWork, Reading
-from domainforge.sources.wire import pack, pack_file, unpack_answer
+from domainforge.sources.worker_process import Limits, WorkerProcess, memory_detail
+
+__all__ = ["Limits", "WorkerPool"]
 
 _MOST_WORKERS = 8
 _AHEAD = 32
@@ -27,25 +24,10 @@ _AHEAD = 32
 _WAITING_PARTS = 4
 _MOST_DEATHS = 10
 _LOOK_EVERY_SECONDS = 0.1
-_READ_BYTES = 1 << 20
 _ENDING_SECONDS = 5.0
 # What the first worker can do by itself before a second has started needs no second.
 _HEAD_START_SECONDS = 0.7
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one file may cost.
-
-    Attributes:
-        max_bytes: Of a file that is read as a whole; streams may have any size.
-        max_seconds: Longest time without an answer: for a whole file, or for one part of a stream.
-        max_memory_bytes: Of the process that reads it.
-    """
-
-    max_bytes: int
-    max_seconds: float
-    max_memory_bytes: int
+_BREAKS = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, MemoryError)
 
 
 @dataclass
@@ -61,16 +43,27 @@ class _Task:
     broken: Exception | None = None
 
 
+@dataclass
+class _Lane:
+    """The files of one `parse` that no worker has begun, and how many are being read."""
+
+    tasks: deque[_Task] = field(default_factory=deque)
+    busy: int = 0
+
+
 class WorkerPool:
     """Some worker processes, started when first needed.
 
-    Use as a context manager: on the way out they are ended, whatever they do.
+    Use as a context manager: on the way out they are ended, whatever they do. Several `parse` may
+    go on side by side, as in a mixture: a worker waits when nobody takes what it has read, so that
+    each of them has a worker that no other can have.
     """
 
     def __init__(self, limits: Limits, count: int | None = None) -> None:
         self._limits = limits
         self._count = count or min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
-        self._tasks: queue.Queue[_Task | None] = queue.Queue()
+        self._lanes: list[_Lane] = []
+        self._change = threading.Condition()
         self._threads: list[threading.Thread] = []
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._closing = threading.Event()
@@ -81,9 +74,9 @@ class WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._closing.set()
-        for _thread in self._threads:
-            self._tasks.put(None)
+        with self._change:
+            self._closing.set()
+            self._change.notify_all()
         for process in list(self._processes):
             process.kill()
         for thread in self._threads:
@@ -102,10 +95,13 @@ class WorkerPool:
         """
         source = iter(work)
         waiting: deque[_Task] = deque()
+        lane = _Lane()
+        with self._change:
+            self._lanes.append(lane)
         try:
             while True:
                 while len(waiting) < _AHEAD and (item := next(source, None)) is not None:
-                    waiting.append(self._submit(item, parts(item.file.uri)))
+                    waiting.append(self._submit(lane, item, parts(item.file.uri)))
                 if not waiting:
                     return
                 yield from _readings(waiting[0])
@@ -114,8 +110,11 @@ class WorkerPool:
             # Else a consumer that leaves early, at its limit, leaves no worker for the next one.
             for task in waiting:
                 task.abandoned = True
+            with self._change:
+                self._lanes.remove(lane)
+                self._change.notify_all()
 
-    def _submit(self, work: FileWork, skip: int) -> _Task:
+    def _submit(self, lane: _Lane, work: FileWork, skip: int) -> _Task:
         kind = BY_NAME[work.file.kind] if work.file.kind else kind_of(work.file.path.name)
         task = _Task(work, kind.name if kind else "unknown", skip=skip)
         if kind is None:
@@ -123,48 +122,76 @@ class WorkerPool:
             task.parts.put(Loaded(dropped=(left_out,)))
             task.parts.put(None)
             return task
-        self._tasks.put(task)
-        if len(self._threads) < self._count:
-            others = len(self._threads)
-            thread = threading.Thread(target=self._serve, args=(others,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
+        with self._change:
+            lane.tasks.append(task)
+            if len(self._threads) < self._most:
+                is_second = bool(lane.busy or len(lane.tasks) > 1)
+                thread = threading.Thread(target=self._serve, args=(is_second,), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            self._change.notify()
         return task
 
-    def _serve(self, others: int) -> None:
-        """Hand tasks to one process, and start another where it died."""
-        worker: _Worker | None = None
-        if others:
+    @property
+    def _most(self) -> int:
+        """How many files may be read at once: one more for each further `parse`."""
+        return self._count + len(self._lanes) - 1
+
+    def _take(self) -> tuple[_Lane, _Task] | None:
+        """Wait for a file to read; None when the pool closes."""
+        with self._change:
+            while not self._closing.is_set():
+                lane = min(
+                    (lane for lane in self._lanes if lane.tasks),
+                    key=lambda lane: lane.busy,
+                    default=None,
+                )
+                if lane is not None and (not lane.busy or self._spare() > 0):
+                    lane.busy += 1
+                    return lane, lane.tasks.popleft()
+                self._change.wait()
+        return None
+
+    def _spare(self) -> int:
+        """Return how many workers are free beyond the one that each `parse` must find free."""
+        return self._most - sum(max(1, lane.busy) for lane in self._lanes)
+
+    def _serve(self, is_second: bool) -> None:
+        """Hand files to one process, and start another where it died."""
+        worker: WorkerProcess | None = None
+        if is_second:
             self._closing.wait(_HEAD_START_SECONDS)
-        while (task := self._tasks.get()) is not None and not self._closing.is_set():
-            if task.abandoned:
-                continue
+        while (taken := self._take()) is not None:
+            lane, task = taken
             try:
                 if worker is None or not worker.alive:
                     worker = self._start()
                 worker = self._read(worker, task)
-            except (OSError, ValueError, TypeError, LookupError) as error:
+            except _BREAKS as error:
                 # Raised where the readings are waited for: a thread that only ended would hang it.
                 task.broken = error
                 self._put(task, None)
                 if worker is not None:
                     worker.stop()
+            with self._change:
+                lane.busy -= 1
+                self._change.notify_all()
         if worker is not None:
             worker.stop()
 
-    def _start(self) -> "_Worker":
+    def _start(self) -> WorkerProcess:
         assert self._scratch is not None
-        worker = _Worker(self._limits, Path(self._scratch.name))
+        worker = WorkerProcess(self._limits, Path(self._scratch.name))
         self._processes.add(worker.process)
         return worker
 
-    def _read(self, worker: "_Worker", task: _Task) -> "_Worker":
+    def _read(self, worker: WorkerProcess, task: _Task) -> WorkerProcess:
         """Read one file, past the parts that kill their worker."""
         done = task.skip
         for _ in range(_MOST_DEATHS):
             current = task.work.file.uri
             ending = None
-            for message in worker.ask(task.work.file, done):
+            for message in worker.ask(task.work.file, done, lambda: self._wants(task)):
                 if "starting" in message:
                     current = message["starting"]
                 elif "loaded" in message:
@@ -182,7 +209,7 @@ class WorkerPool:
             if reason is None:
                 self._put(task, None)
                 return worker
-            detail = ending.get("detail") or _memory_detail(self._limits)
+            detail = ending.get("detail") or memory_detail(self._limits)
             self._processes.discard(worker.process)
             if not self._put(task, Loaded(faults=(LeftOut(current, reason, detail),))):
                 return worker
@@ -196,95 +223,15 @@ class WorkerPool:
         self._put(task, None)
         return worker
 
+    def _wants(self, task: _Task) -> bool:
+        return not (self._closing.is_set() or task.abandoned)
+
     def _put(self, task: _Task, part: Loaded | None) -> bool:
-        while not (self._closing.is_set() or task.abandoned):
+        while self._wants(task):
             with contextlib.suppress(queue.Full):
                 task.parts.put(part, timeout=_LOOK_EVERY_SECONDS)
                 return True
         return False
-
-
-class _Worker:
-    """One process, and the watch over it."""
-
-    def __init__(self, limits: Limits, scratch: Path) -> None:
-        self._limits = limits
-        self._buffer = bytearray()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "domainforge.sources.worker", str(limits.max_memory_bytes)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**_plain_environment(), "TMPDIR": str(scratch)},
-        )
-
-    @property
-    def alive(self) -> bool:
-        return self.process.poll() is None
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-
-    def ask(self, file: SourceFile, skip: int) -> Iterator[dict[str, Any]]:
-        """Yield the answers for one file; the last has `end`, and a `reason` where it died."""
-        task = {"file": pack_file(file), "skip": skip, "max_bytes": self._limits.max_bytes}
-        assert self.process.stdin is not None
-        try:
-            self.process.stdin.write(pack(task))
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            yield self._death()
-            return
-        while True:
-            message = self._next()
-            yield message
-            if "end" in message:
-                return
-
-    def _next(self) -> dict[str, Any]:
-        """Wait for one line, with an eye on the clock and on the memory."""
-        assert self.process.stdout is not None
-        descriptor = self.process.stdout.fileno()
-        deadline = time.monotonic() + self._limits.max_seconds
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            searched = len(self._buffer)
-            if select.select([descriptor], [], [], _LOOK_EVERY_SECONDS)[0]:
-                data = os.read(descriptor, _READ_BYTES)
-                if not data:
-                    return self._death()
-                self._buffer += data
-                if len(self._buffer) > self._limits.max_memory_bytes:
-                    return self._kill("too_much_memory", _memory_detail(self._limits))
-                continue
-            if time.monotonic() > deadline:
-                seconds = f"{self._limits.max_seconds:g}"
-                return self._kill("too_slow", f"not read in {seconds} s (ingest.max_file_seconds)")
-            if _resident_bytes(self.process.pid) > self._limits.max_memory_bytes:
-                return self._kill("too_much_memory", _memory_detail(self._limits))
-        line = bytes(self._buffer[: end + 1])
-        del self._buffer[: end + 1]
-        try:
-            return unpack_answer(line)
-        except ValueError:
-            return self._kill("crashed", "its parser answered with no message of ours")
-
-    def _kill(self, reason: str, detail: str) -> dict[str, Any]:
-        self.stop()
-        return {"end": True, "reason": reason, "detail": detail}
-
-    def _death(self) -> dict[str, Any]:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(_ENDING_SECONDS)
-        self.stop()
-        code = self.process.returncode
-        name = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        return {"end": True, "reason": "crashed", "detail": f"its parser died of it ({name})"}
 
 
 def _readings(task: _Task) -> Iterator[Reading]:
@@ -312,25 +259,3 @@ def _size_bytes(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0  # gone since it was listed
-
-
-def _memory_detail(limits: Limits) -> str:
-    return f"needs more than {limits.max_memory_bytes >> 20} MB (ingest.max_file_memory_mb)"
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _plain_environment() -> dict[str, str]:
-    """Leave out of the parsers' environment whatever may be a secret."""
-    secret = ("KEY", "TOKEN", "SECRET", "PASSWORD", "CREDENTIALS", "_URL", "_DB", "_DSN")
-    return {
-        **{name: value for name, value in os.environ.items() if not name.endswith(secret)},
-        "OMP_NUM_THREADS": "1",
-        "PYTHONUNBUFFERED": "1",
-    }

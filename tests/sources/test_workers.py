@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -103,6 +104,47 @@ def test_who_leaves_early_leaves_no_worker_behind(tmp_path: Path, count: int) ->
         (reading,) = pool.parse([good(tmp_path)])
     assert reading.uri == "good.md"
     assert reading.loaded.documents
+
+
+@pytest.mark.parametrize("count", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_files_of_several_sources_are_read_side_by_side(tmp_path: Path, count: int) -> None:
+    """As in a mixture: what one has read waits for its turn, and keeps no worker from others."""
+    names = [f"{number}.jsonl" for number in range(count)]
+    with WorkerPool(ENOUGH, count=count) as pool:
+        one, other = (
+            pool.parse([rows(tmp_path / f"{source}{name}", 8_000) for name in names])
+            for source in "ab"
+        )
+        assert next(one).uri == "a0.jsonl"
+        assert {reading.uri for reading in other} == {f"b{name}" for name in names}
+        assert len(pool._processes) <= count + 1
+
+
+def test_a_file_that_nobody_waits_for_keeps_no_worker(tmp_path: Path) -> None:
+    with WorkerPool(ENOUGH, count=1) as pool:
+        list(pool.parse([good(tmp_path)]))
+        (process,) = pool._processes
+        os.kill(process.pid, signal.SIGSTOP)
+        readings = pool.parse([work(tmp_path / "no.kind"), good(tmp_path)])
+        assert next(readings).uri == "no.kind"
+        readings.close()  # type: ignore[attr-defined]  # a generator
+        started = time.monotonic()
+        (reading,) = pool.parse([good(tmp_path)])
+    assert reading.loaded.documents
+    assert time.monotonic() - started < ENOUGH.max_seconds / 2
+
+
+def test_a_parser_sees_no_variable_that_may_be_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "HANDBOOK", "api_key", "http_proxy", "PGPASSWORD"):
+        monkeypatch.setenv(name, "s3cret-in-the-environment")
+    with WorkerPool(ENOUGH, count=1) as pool:
+        list(pool.parse([good(tmp_path)]))
+        (process,) = pool._processes
+        seen = Path(f"/proc/{process.pid}/environ").read_bytes()
+    assert b"PATH=" in seen
+    assert b"s3cret" not in seen
 
 
 @pytest.mark.slow
