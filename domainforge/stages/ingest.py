@@ -214,7 +214,8 @@ def _conclude(
     notes = [*_notes(journal, "fault = 1", "not read"), *_notes(journal, "fault = 0", "left out")]
     labels = {key: _label(opened) for key, opened in sources}
     elsewhere = {key: getattr(opened.source, "elsewhere", 0) for key, opened in sources}
-    notes += describe_barren(journal, labels, elsewhere)
+    if documents or not notes:
+        notes += describe_barren(journal, labels, elsewhere)
     if mixture_ended_by is not None:
         notes.append(
             f"the mixture ended where {labels[mixture_ended_by]} had no more, after "

@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
+from domainforge.sources.web.config import read_host_names
 from domainforge.stage import Settings, transport_field
 
 
@@ -28,6 +29,8 @@ class Remote(Settings):
     max_download_mb: int = transport_field(
         40_000, "Larger files at addresses are faults, in MB.", ge=1
     )
+
+    _hosts = field_validator("allow_hosts")(read_host_names)
 
 
 class Shards(Remote):

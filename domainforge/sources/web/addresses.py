@@ -84,6 +84,8 @@ def check_url(url: str, allow_hosts: Collection[str] = ()) -> Target:
         raise UnreadableError("bad_url", "too long, or with spaces or control characters in it")
     try:
         parts = urlsplit(url)
+        if not parts.scheme and not parts.netloc:
+            raise ValueError("write it with its scheme, as https://example.com/page")
         port = parts.port
         host = _host(parts.hostname or "")
     except ValueError as error:
@@ -91,7 +93,9 @@ def check_url(url: str, allow_hosts: Collection[str] = ()) -> Target:
     if parts.scheme not in PORTS:
         raise UnreadableError("bad_url", f"{parts.scheme or 'no scheme'}: only http and https")
     if "@" in parts.netloc:
-        raise UnreadableError("bad_url", "a user name or password in a URL is not sent anywhere")
+        raise UnreadableError(
+            "bad_url", "a user name or password in a URL is not sent anywhere; leave it out"
+        )
     port = PORTS[parts.scheme] if port is None else port
     spelled = f"[{host}]" if ":" in host else host
     usual = port in PORTS.values()
@@ -141,6 +145,12 @@ def check_address(text: str, target: Target) -> None:
     if target.allowed and not _within(address, _NEVER):
         return
     spelled = f"[{target.host}]" if ":" in target.host else target.host
+    if _within(address, _NEVER):
+        raise UnreadableError(
+            "blocked_address",
+            f"{target.host} is link-local, or leads to the host's own services, which are never "
+            "asked",
+        )
     usual = target.port in PORTS.values()
     named = spelled if usual else f"{spelled}:{target.port}"
     raise UnreadableError(

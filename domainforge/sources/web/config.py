@@ -1,5 +1,6 @@
 """The key `web` of a source: which pages, how far a crawl goes, and how politely."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -9,6 +10,18 @@ from domainforge.stage import Settings, transport_field
 
 def _as_list(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
+
+
+def read_host_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return what `allow_hosts` lists, in lower case.
+
+    Raises:
+        ValueError: A whole address, of which only host and port count.
+    """
+    for name in names:
+        if "/" in name or "@" in name or not name.strip():
+            raise ValueError("write hosts alone, as `wiki.internal` or `wiki.internal:8080`")
+    return tuple(name.lower() for name in names)
 
 
 class CrawlConfig(Settings):
@@ -62,6 +75,8 @@ class WebConfig(Settings):
     )
 
     _lists = field_validator("urls", "sitemap", "feed", "allow_hosts", mode="before")(_as_list)
+
+    _hosts = field_validator("allow_hosts")(read_host_names)
 
     @model_validator(mode="before")
     @classmethod

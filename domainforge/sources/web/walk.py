@@ -195,7 +195,8 @@ class Walk:
             error = UnreadableError("bad_url", "it redirects to something that is no web page")
             yield from self._refuse(page, error, trip)
         elif target in via or len(via) > MAX_REDIRECTS:
-            error = UnreadableError("redirects", f"{len(via)} redirects and no page")
+            why = "they lead in a circle" if target in via else f"more than {MAX_REDIRECTS}"
+            error = UnreadableError("redirects", why)
             yield from self._refuse(page, error, trip)
         elif trip.frontier and page.depth and not trip.frontier.admits(target):
             self.visits.put(Visit(page.url))

@@ -1,6 +1,7 @@
 from ipaddress import ip_address
 
 import pytest
+from pydantic import ValidationError
 
 from domainforge.sources.loaded import UnreadableError
 from domainforge.sources.web.addresses import (
@@ -11,6 +12,7 @@ from domainforge.sources.web.addresses import (
     is_public,
     resolve_host,
 )
+from domainforge.sources.web.config import WebConfig
 
 PRIVATE = [
     "127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "10.1.2.3", "172.16.0.1",
@@ -115,8 +117,19 @@ def test_allowed_name_does_not_open_the_metadata_service() -> None:
         "fe80::1",
         "0.0.0.0",
     ):
-        with pytest.raises(UnreadableError, match="blocked_address"):
+        with pytest.raises(UnreadableError, match=r"blocked_address: .* never asked"):
             check_address(text, target)
+
+
+@pytest.mark.parametrize("name", ["http://wiki.internal/", "wiki.internal/docs", "me@wiki", " "])
+def test_allowed_hosts_are_no_addresses(name: str) -> None:
+    with pytest.raises(ValidationError, match=r"write hosts alone, as `wiki\.internal`"):
+        WebConfig(urls=("https://a.example",), allow_hosts=(name,))
+
+
+def test_an_address_without_its_scheme_is_told_how() -> None:
+    with pytest.raises(UnreadableError, match=r"write it with its scheme, as https://"):
+        check_url("docs.example.com/start")
 
 
 def test_host_without_addresses() -> None:
