@@ -207,6 +207,8 @@ def _ending(uri: str) -> str:
 
 def _matches(pattern: str, project: Path) -> tuple[Path, list[Path]]:
     """Return the folder that uris start at, and all files below what the pattern names."""
+    if "\0" in pattern:
+        raise SourceError(f"sources: {pattern!r}: no path holds a NUL character")
     whole = find_file(pattern, project)
     if whole.is_dir():
         root = whole.resolve()

@@ -82,6 +82,12 @@ def test_missing_source_names_what_was_looked_for(tmp_path: Path) -> None:
             find(tmp_path, pattern)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "~nobody-of-that-name/x"])
+def test_a_name_that_can_be_none_is_a_fault(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SourceError, match="NUL|no such file"):
+        find(tmp_path, name)
+
+
 def test_links_and_pipes(tmp_path: Path) -> None:
     write(tmp_path, "secret.md", "kb/a.md")
     (tmp_path / "kb/out.md").symlink_to(tmp_path / "secret.md")
