@@ -84,7 +84,7 @@ def test_missing_source_names_what_was_looked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a\0b", "~nobody-of-that-name/x"])
 def test_a_name_that_can_be_none_is_a_fault(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SourceError, match="NUL|no such file"):
+    with pytest.raises(SourceError, match=r"NUL|no such file"):
         find(tmp_path, name)
 
 
