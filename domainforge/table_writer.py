@@ -52,6 +52,9 @@ class TableWriter:
         for path in self._folder.iterdir():
             if path.suffix != ".parquet" or int(path.stem) >= segments:
                 path.unlink()
+        # Shards of a writer that was killed while it finished, which may have made more of them.
+        for path in place.glob("part-*.parquet"):
+            path.unlink()
         for index in range(segments):
             self.rows += pq.read_metadata(self._segment(index)).num_rows
             self.bytes += self._segment_bytes(index)

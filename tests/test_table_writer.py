@@ -60,6 +60,17 @@ def test_goes_on_from_flushed_segments_and_drops_what_came_after(tmp_path: Path)
     assert second.finish() == {"rows": 400, "content_hash": expected}
 
 
+def test_shards_of_a_writer_that_was_killed_are_not_kept(tmp_path: Path) -> None:
+    """It may have cut the same rows into more of them."""
+    made = rows(3_000)
+    for segment_bytes in (10_000, None):  # the first was killed when all its shards were there
+        writer = TableWriter(tmp_path, SCHEMA, segment_bytes=segment_bytes)
+        for row in made:
+            writer.add(row, len(str(row["text"])))
+        writer.finish()
+    assert read_table(tmp_path).num_rows == 3_000
+
+
 def test_rows_can_come_as_tables(tmp_path: Path) -> None:
     made = rows(50)
     writer = TableWriter(tmp_path, SCHEMA)

@@ -16,6 +16,7 @@ from domainforge.sources.journal import Journal
 from domainforge.sources.loaded import LeftOut
 from domainforge.sources.reading import FileWork, Reading
 from domainforge.sources.wanted import reason_to_pass_over
+from domainforge.sources.wire import mend_document
 from domainforge.sources.workers import WorkerPool
 from domainforge.table_writer import TableWriter
 
@@ -166,7 +167,7 @@ class Collection:
             if room is not None and room <= 0:
                 cut = True
                 break
-            document = fill_in(found, opened.config)
+            document = fill_in(_writable(found), opened.config)
             reason = reason_to_pass_over(document, opened.config, self._seed)
             digest = hashlib.sha256(document.text.encode())
             if reason:
@@ -194,6 +195,17 @@ class Collection:
         self._writer.add(row, size)
         self._uncommitted += size
         return True
+
+
+def _writable(document: Document) -> Document:
+    """Mend what no table could hold: a source made in Python may give any text."""
+    try:
+        for text in (document.uri, document.title, document.text, document.raw or ""):
+            text.encode()
+        canonical_json(document.metadata).encode()
+    except (UnicodeEncodeError, TypeError, ValueError):
+        return mend_document(document)
+    return document
 
 
 def _close(readings: Iterator[Reading]) -> None:

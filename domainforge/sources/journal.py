@@ -73,9 +73,7 @@ class Journal:
         self._previous = False
         self._forgotten = Forgotten()
         if previous is not None and previous.exists():
-            # `mode=ro` would refuse a database whose folder can't be written.
-            self._file.execute("ATTACH ? AS old", (str(previous),))
-            self._previous = self._row("PRAGMA old.user_version")[0] == _FORMAT
+            self._previous = self._attach(previous)
         self._file.execute("BEGIN")
 
     @property
@@ -142,7 +140,7 @@ class Journal:
             room: How many documents the source may still give.
             mixed: Whether it is one of a mixture, which may end after any part of an item.
         """
-        if not self._previous:
+        if not self._previous or self._has_begun(source, uri):
             return None
         sql = "SELECT revision, again, parts FROM old.items WHERE source = ? AND uri = ? AND whole"
         row = self._file.execute(sql, (source, uri)).fetchone()
@@ -156,6 +154,22 @@ class Journal:
         if any(self._file.execute(sql, same).fetchone() for sql in _SHAPED_BY_OTHERS):
             return None
         return None if self._forgets(*same) else str(row[0])
+
+    def _has_begun(self, source: str, uri: str) -> bool:
+        """Tell whether parts of an item are here, from before an interruption."""
+        sql = "SELECT 1 FROM items WHERE source = ? AND uri = ?"
+        return self._file.execute(sql, (source, uri)).fetchone() is not None
+
+    def _attach(self, previous: Path) -> bool:
+        """Open the last journal; False where it is damaged or of another format."""
+        try:
+            # `mode=ro` would refuse a database whose folder can't be written.
+            self._file.execute("ATTACH ? AS old", (str(previous),))
+            if self._row("PRAGMA old.user_version")[0] != _FORMAT:
+                return False
+            return bool(self._row("PRAGMA old.quick_check(1)")[0] == "ok")
+        except sqlite3.DatabaseError:
+            return False  # it is only a memory: all is read again
 
     def _forgets(self, source: str, uri: str) -> bool:
         """Tell whether an item held what was forgotten since, or lost what no longer is."""
@@ -238,7 +252,12 @@ class Journal:
 
     def put_left_out(self, source: str, item: str, left_out: LeftOut, *, fault: bool) -> None:
         """Note what gave no document."""
-        row = (source, item, left_out.uri, left_out.reason, left_out.detail, fault)
+        # What a loader says may hold half characters, which no database takes.
+        told = (
+            text.encode("utf-8", "replace").decode()
+            for text in (left_out.uri, left_out.reason, left_out.detail)
+        )
+        row = (source, item, *told, fault)
         self._file.execute("INSERT INTO left_out VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def put_count(self, source: str, item: str, reason: str, number: int) -> None:
@@ -291,6 +310,9 @@ def known_hashes(path: Path) -> dict[str, tuple[int, int, str]]:
     """Return size, time of change (ns) and SHA-256 of files, as an ingest left them."""
     if not path.exists():
         return {}
-    with closing(sqlite3.connect(path)) as file:
-        rows = file.execute("SELECT path, size, changed_ns, sha256 FROM hashes").fetchall()
+    try:
+        with closing(sqlite3.connect(path)) as file:
+            rows = file.execute("SELECT path, size, changed_ns, sha256 FROM hashes").fetchall()
+    except sqlite3.DatabaseError:
+        return {}  # damaged, or of another version: the files are read again
     return {name: (size, changed_ns, sha256) for name, size, changed_ns, sha256 in rows}

@@ -81,6 +81,14 @@ def unpack_loaded(message: Mapping[str, Any]) -> Loaded:
     )
 
 
+def mend_document(document: Document) -> Document:
+    """Return a document made in this process as it would come from a worker.
+
+    Half characters are replaced; what JSON has no value for in the metadata becomes text.
+    """
+    return _document(unpack(pack(asdict(document))))
+
+
 def _document(fields: dict[str, Any]) -> Document:
     sections = tuple(Section(**section) for section in fields.pop("sections"))
     return Document(**{**fields, "uris": tuple(fields["uris"]), "sections": sections})

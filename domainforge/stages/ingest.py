@@ -96,7 +96,12 @@ def run(config: IngestConfig, inputs: Inputs, out: Output, context: Context) -> 
         for table in _carried(journal, out.previous):
             writer.add_table(table)
         journal.put_hashes(hashes.seen)
-        result = _conclude(journal, out, context, sources, collection.mixture_ended_by)
+        try:
+            result = _conclude(journal, out, context, sources, collection.mixture_ended_by)
+        except SourceError:
+            # Else the next run would go on with this one, and ask nobody again.
+            _remove(journal, out)
+            raise
         out.finish(writer, mend=lambda table: _with_names(table, journal))
         journal.commit(segments)
     return result
@@ -108,9 +113,13 @@ def _begin(out: Output, previous: Path | None) -> Journal:
     journal = Journal(path, previous)
     if all(out.has_segment(index) for index in range(journal.segments)):
         return journal
-    journal.close()
-    path.unlink()
+    _remove(journal, out)
     return Journal(path, previous)
+
+
+def _remove(journal: Journal, out: Output) -> None:
+    journal.close()
+    (out.folder / FILE_NAME).unlink()
 
 
 def identify(config: IngestConfig, context: Context) -> dict[str, Any]:

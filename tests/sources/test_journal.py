@@ -124,3 +124,21 @@ def test_a_journal_of_another_format_is_not_used(folder: Path) -> None:
     file.execute("PRAGMA user_version = 1")
     file.close()
     assert begin(folder, "again", "first").known("s", "a", None) is None
+
+
+def test_an_item_whose_first_parts_are_here_is_not_known(folder: Path) -> None:
+    """After a kill: what its parts gave may be just what kept it from being taken over before."""
+    again = begin(folder, "again", "first")
+    put(again, "b", "two", reading=Reading("b", "jsonl", revision="b-1", last=False))
+    assert again.known("s", "b", None) is None
+    assert again.parts("s", "b") == 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
+def test_a_damaged_journal_is_no_journal(folder: Path, share: float) -> None:
+    content = (folder / "first").read_bytes()
+    kept = int(len(content) * share)
+    (folder / "first").write_bytes(content[:kept] or b"no database at all")
+    again = begin(folder, "again", "first")
+    assert again.known("s", "a", None) == ("a-1" if share == 1 else None)
+    assert set(known_hashes(folder / "first")) == ({"/a"} if share == 1 else set())
