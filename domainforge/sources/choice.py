@@ -4,12 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from domainforge.errors import SourceError
+from domainforge.files import find_file
 from domainforge.sources.config import SourceConfig
 from domainforge.sources.files import FileHashes, FilesSource, find_by_source
 from domainforge.sources.reading import Source
 
 # Asked again only when the user says so: nobody can tell cheaply whether they have changed.
 REMOTE = ("web", "sql", "dataset")
+# Exports that would be read as plain files under another tool's key, private channels included.
+# Not more: a vault may hold pages from Notion, and lie in a Git repository.
+_MISTAKEN: Mapping[str, tuple[str, ...]] = {
+    "confluence": ("slack", "notion", "obsidian"),
+    "notion": ("slack", "confluence", "obsidian"),
+    "obsidian": ("slack", "confluence"),
+}
 
 
 def is_remote(config: SourceConfig) -> bool:
@@ -64,6 +73,7 @@ def _open_place(config: SourceConfig, project: Path) -> Source:
 
     if config.place == "web":
         return WebSource(config)
+    _refuse_mistaken(config, project)
     openers: Mapping[str, Callable[[SourceConfig, Path], Source]] = {
         "common_crawl": open_common_crawl,
         "confluence": ConfluenceSource,
@@ -80,3 +90,17 @@ def _open_place(config: SourceConfig, project: Path) -> Source:
         "wikipedia": open_wikipedia,
     }
     return openers[config.place](config, project)
+
+
+def _refuse_mistaken(config: SourceConfig, project: Path) -> None:
+    if config.place not in _MISTAKEN:
+        return
+    from domainforge.sources.workspaces.recognise import recognise
+
+    path = getattr(config, config.place).path
+    found = recognise(find_file(path, project))
+    if found in _MISTAKEN[config.place]:
+        raise SourceError(
+            f"sources: {config.place}: {path} is an export of {found.capitalize()}; write "
+            f"`{found}: {path}`"
+        )

@@ -61,6 +61,11 @@ class ConfluenceSource:
                     f"sources: {self._path} is Confluence's XML export, which only Confluence can "
                     "read; export the space as HTML (Space settings > Export space > HTML)"
                 )
+            if names and not any(name.endswith(".html") for name in names):
+                raise SourceError(
+                    f"sources: {self._path} has no .html page, so it is no HTML export of a "
+                    "Confluence space; plain files are read by `files:`"
+                )
             yield from read_unless_known(self._works(export), reader)
 
     def _works(self, export: Export) -> Iterator[FileWork | LeftOut]:

@@ -74,7 +74,7 @@ def place_of(path: str, project: Path) -> Path:
     """Find an export.
 
     Raises:
-        SourceError: It does not exist.
+        SourceError: It does not exist, or is something that a reader might wait for.
     """
     place = find_file(path, project)
     if not place.exists():
@@ -82,13 +82,22 @@ def place_of(path: str, project: Path) -> Path:
             f"sources: no such file or folder: {path} (looked in {project}); "
             "a path in a pipeline file is relative to the project folder"
         )
+    if not place.is_dir() and not place.is_file():
+        raise SourceError(f"sources: {path} is a pipe or a device, no file or folder")
     return place
 
 
 def state_of(place: Path) -> str:
-    """Hash what an export is made of: all names and contents."""
+    """Hash what an export is made of: all names and contents.
+
+    Raises:
+        SourceError: A file that can't be read.
+    """
     if not place.is_dir():
-        return file_hash(place)
+        try:
+            return file_hash(place)
+        except OSError as error:
+            raise SourceError(f"sources: {place.name} can't be read: {error.strerror}") from None
     digest = hashlib.sha256()
     for item in _walk(place, []):
         try:

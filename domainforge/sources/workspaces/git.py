@@ -99,9 +99,13 @@ class GitSource:
         try:
             found = _run(place, "rev-parse", "--verify", "--end-of-options", f"{ref}^{{commit}}")
         except SourceError as error:
-            raise SourceError(
-                f"sources: {self._git.path}: no Git repository with a commit {ref!r}: {error}"
-            ) from None
+            why = str(error)
+            if "single revision" in why:  # its word for a name that it doesn't have
+                raise SourceError(
+                    f"sources: git: {self._git.path} has no commit, branch or tag {ref!r}; "
+                    "`git branch -a` lists its branches"
+                ) from None
+            raise SourceError(f"sources: git: {self._git.path}: no Git repository: {why}") from None
         return found.decode().strip()
 
     def _files(self, place: Path, commit: str, export: Export, reader: Reader) -> Iterator[Reading]:

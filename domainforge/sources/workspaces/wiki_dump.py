@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from domainforge.files import file_hash
+from domainforge.errors import SourceError
 from domainforge.sources.config import SourceConfig
 from domainforge.sources.files import read_unless_known
 from domainforge.sources.loaded import SourceFile
 from domainforge.sources.reading import FileWork, Reader, Reading
-from domainforge.sources.workspaces.export import place_of
+from domainforge.sources.workspaces.export import place_of, state_of
 
 
 class MediaWikiSource:
@@ -23,7 +23,7 @@ class MediaWikiSource:
 
     def identity(self) -> Mapping[str, Any]:
         """Return the hash of the dump."""
-        return {"export": file_hash(place_of(self._path, self._project))}
+        return {"export": state_of(self._place())}
 
     def read(self, reader: Reader) -> Iterator[Reading]:
         """Read the pages, in the order of the dump.
@@ -31,6 +31,15 @@ class MediaWikiSource:
         Raises:
             SourceError: No dump.
         """
-        place = place_of(self._path, self._project)
+        place = self._place()
         file = SourceFile(place, place.name, self._config, "mediawiki dump")
-        yield from read_unless_known([FileWork(file, revision=file_hash(place))], reader)
+        yield from read_unless_known([FileWork(file, revision=state_of(place))], reader)
+
+    def _place(self) -> Path:
+        place = place_of(self._path, self._project)
+        if place.is_dir():
+            raise SourceError(
+                f"sources: mediawiki: {self._path} is a folder; name one dump in it, an .xml, "
+                ".xml.bz2, .xml.gz or .xml.zst"
+            )
+        return place

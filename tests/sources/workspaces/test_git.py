@@ -143,7 +143,7 @@ def test_a_repository_of_somebody_else_and_git_dir_around_us(
 
 
 def test_no_repository_and_no_such_ref(repository: Path, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="no Git repository with a commit 'nowhere'"):
+    with pytest.raises(SourceError, match="has no commit, branch or tag 'nowhere'"):
         read(GitSource, "git", {"path": "handbook", "ref": "nowhere"}, tmp_path)
     (tmp_path / "plain").mkdir()
     with pytest.raises(SourceError, match="no Git repository"):

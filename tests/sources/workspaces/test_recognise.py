@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from domainforge.errors import SourceError
+from domainforge.sources.choice import open_sources
+from domainforge.sources.config import SourceConfig
+from domainforge.sources.files import FileHashes
 from domainforge.sources.workspaces.recognise import recognise
 from tests.sources.workspaces.exports import write_folder, write_zip
 
@@ -79,3 +83,35 @@ def test_what_is_broken_or_hostile_is_none(tmp_path: Path) -> None:
     found = {path.name: recognise(path) for path in sorted(tmp_path.iterdir())}
     assert found.pop("whole.zip") == "slack"
     assert set(found.values()) == {None}, found
+
+
+def open_as(place: str, path: str, project: Path) -> None:
+    config = SourceConfig.model_validate({place: path})
+    (opened,) = open_sources([config], project, FileHashes({}, 1))
+    opened.source.identity()
+
+
+@pytest.mark.parametrize("place", ["confluence", "notion", "obsidian"])
+def test_an_export_under_another_tools_key_is_refused(tmp_path: Path, place: str) -> None:
+    write_zip(tmp_path / "slack.zip", EXPORTS["slack"])
+    with pytest.raises(SourceError, match=r"an export of Slack; write `slack: slack\.zip`"):
+        open_as(place, "slack.zip", tmp_path)
+    write_folder(tmp_path / "own", EXPORTS[place])
+    open_as(place, "own", tmp_path)
+
+
+def test_a_vault_may_hold_pages_from_notion_and_lie_in_a_repository(tmp_path: Path) -> None:
+    write_folder(tmp_path / "vault", {**EXPORTS["notion"], ".git/HEAD": "ref: refs/heads/main"})
+    open_as("obsidian", "vault", tmp_path)
+
+
+@pytest.mark.parametrize("place", ["mediawiki", "confluence", "slack"])
+def test_a_pipe_is_no_export(tmp_path: Path, place: str) -> None:
+    os.mkfifo(tmp_path / "export")
+    with pytest.raises(SourceError, match="a pipe or a device"):
+        open_as(place, "export", tmp_path)
+
+
+def test_a_folder_is_no_dump(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is a folder; name one dump in it"):
+        open_as("mediawiki", ".", tmp_path)
