@@ -65,7 +65,9 @@ class StageLine:
     def left_seconds(self) -> float | None:
         """How long the present phase still takes at this rate; None where nobody can tell."""
         rate = self.rate
-        left = (self.total - self.done) / rate if rate and self.state == "running" else None
+        # A crawl or a query can't tell beforehand how much there is.
+        known = self.state == "running" and self.total >= self.done
+        left = (self.total - self.done) / rate if rate and known else None
         return None if left is None or left > _LONGEST_LEFT_SECONDS else left
 
     @property

@@ -216,7 +216,9 @@ def _draw_table(board: Board, columns: int) -> Table:
 def _cells(line: StageLine, seconds: float | None, *, wide: bool) -> list[RenderableType]:
     style = _STATE_STYLES.get(line.state, "")
     running = line.state == "running"
-    units = f"{short_count(line.done)}/{short_count(line.total)}" if line.total else ""
+    units = short_count(line.done) if line.done else ""
+    if line.total:
+        units = f"{short_count(line.done)}/{short_count(line.total)}"
     bar: RenderableType = ""
     if line.total and line.state != "waiting":
         whole = line.state in ("done", "unchanged")

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -119,6 +120,21 @@ def test_a_new_phase_starts_the_rates_anew() -> None:
     line = board.lines["evaluate"]
     assert line.rate == pytest.approx(2)
     assert line.figures == {"what": "student"}
+
+
+def test_what_has_no_total_counts_up_and_has_no_time_left() -> None:
+    clock = Clock()
+    board = Board(STAGES, clock)
+    seen: list[str] = []
+    plain = PlainLines(board, seen.append, clock)
+    steps = [(5, progress(5 * step, 0)) for step in range(4)]
+    feed(plain, clock, (0, start("generate")), *steps)
+    assert board.lines["generate"].left_seconds is None
+    assert seen[-1] == "  generate: 15, 1.0/s"
+    screen = io.StringIO()
+    console = Console(width=80, file=screen)
+    console.print(LiveDashboard(board, console).render())
+    assert re.search(r"generate +running +15 ", screen.getvalue())
 
 
 def test_a_finished_stage_has_its_account_and_no_time_left() -> None:

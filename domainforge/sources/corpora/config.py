@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
-from domainforge.sources.web.config import read_host_names
+from domainforge.sources.web.config import as_list, read_host_names
 from domainforge.stage import Settings, transport_field
 
 
@@ -31,6 +31,7 @@ class Remote(Settings):
     )
 
     _hosts = field_validator("allow_hosts")(read_host_names)
+    _lists = field_validator("allow_hosts", mode="before")(as_list)
 
 
 class Shards(Remote):

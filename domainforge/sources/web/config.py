@@ -8,7 +8,8 @@ from pydantic import Field, field_validator, model_validator
 from domainforge.stage import Settings, transport_field
 
 
-def _as_list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
+    """Take one name alone as a list of it."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -42,7 +43,7 @@ class CrawlConfig(Settings):
         (), description="Follow no links whose path fits one of these globs."
     )
 
-    _lists = field_validator("start", "include", "exclude", mode="before")(_as_list)
+    _lists = field_validator("start", "include", "exclude", mode="before")(as_list)
 
 
 class WebConfig(Settings):
@@ -74,7 +75,7 @@ class WebConfig(Settings):
         30.0, "Longest time for one request, in seconds.", gt=0, le=600
     )
 
-    _lists = field_validator("urls", "sitemap", "feed", "allow_hosts", mode="before")(_as_list)
+    _lists = field_validator("urls", "sitemap", "feed", "allow_hosts", mode="before")(as_list)
 
     _hosts = field_validator("allow_hosts")(read_host_names)
 
