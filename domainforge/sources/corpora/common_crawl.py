@@ -36,7 +36,12 @@ def _listed(crawl: CommonCrawl, name: str, project: Path) -> list[str]:
         if data.startswith(b"\x1f\x8b"):
             data = zlib.decompressobj(31).decompress(data, _MAX_LIST_BYTES)
         lines = [line.strip() for line in data.decode().splitlines()]
-    except (OSError, zlib.error, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise SourceError(
+            f"sources: common_crawl.paths_file: {name} can't be read: {error.strerror}; a path in "
+            "a pipeline file is relative to the project folder"
+        ) from None
+    except (zlib.error, UnicodeDecodeError) as error:
         raise SourceError(
             f"sources: common_crawl.paths_file: {name} is no list of paths ({error}); load "
             "wet.paths.gz or warc.paths.gz of a crawl"

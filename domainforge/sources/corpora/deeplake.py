@@ -34,6 +34,11 @@ class DeepLakeSource:
         Raises:
             SourceError: No dataset there, or Deep Lake's package is not installed.
         """
+        if not self._folder.is_dir():
+            raise SourceError(
+                f"sources: deeplake: no such folder: {self._path}; a path in a pipeline file is "
+                "relative to the project folder"
+            )
         if importlib.util.find_spec("deeplake") is None:
             raise SourceError(
                 "sources: deeplake: its package is not installed: "

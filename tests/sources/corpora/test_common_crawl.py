@@ -227,3 +227,12 @@ def _folder(project: Path) -> Path:
     folder = project / "shards"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def test_a_list_of_paths_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"none\.gz can't be read: No such file"):
+        source(tmp_path, {"paths_file": "none.gz"})
+
+
+def test_one_allowed_host_stands_alone(tmp_path: Path) -> None:
+    source(tmp_path, {"urls": "http://wiki.internal:81/a.wet", "allow_hosts": "wiki.internal:81"})

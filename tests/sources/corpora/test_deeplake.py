@@ -152,10 +152,13 @@ def test_a_dataset_whose_log_is_broken_is_a_fault(lake: Path, tmp_path: Path) ->
     assert "no whole dataset" in fault.detail
 
 
-@pytest.mark.parametrize("name", ["nothing", "empty"])
-def test_a_folder_that_is_no_dataset(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("nothing", "no such folder: .*nothing"), ("empty", "no dataset of Deep Lake 4")],
+)
+def test_a_folder_that_is_no_dataset(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SourceError, match="no dataset of Deep Lake 4"):
+    with pytest.raises(SourceError, match=message):
         read_all(source(tmp_path / name), SourceReader(tmp_path))
 
 
