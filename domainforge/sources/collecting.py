@@ -111,10 +111,13 @@ class Collection:
         """Take from whichever source has least for its weight, until that one has no more."""
         while mixed:
             key, opened, readings = min(mixed, key=lambda entry: self._filled(*entry[:2]))
-            reading = next(readings, None)
-            if reading is None or not self._take(key, opened, reading):
+            # Asked before each turn, and of what is on disk: a kill must not change where it ends.
+            full = self.room(key, opened) == 0
+            reading = None if full else next(readings, None)
+            if reading is None:
                 self.mixture_ended_by = key if len(mixed) > 1 else None
                 break
+            self._take(key, opened, reading)
         for key, _, readings in mixed:
             _close(readings)
             self._journal.end_source(key)

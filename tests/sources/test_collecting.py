@@ -1,12 +1,16 @@
 """What each field of a source does to its documents; every account balances."""
 
+import contextlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from domainforge.run_folder import Inputs, Output
+from domainforge.sources import collecting
+from domainforge.sources.journal import Journal
 from domainforge.stage import StageResult
 from domainforge.stages import ingest as stage
 from tests.stages.test_ingest_again import context_of
@@ -23,7 +27,7 @@ def write_pages(project: Path, folder: str, count: int) -> None:
 
 def ingest(project: Path, *sources: dict[str, Any]) -> tuple[StageResult, list[dict[str, Any]]]:
     out = Output(project / "out")
-    out.folder.mkdir()
+    out.folder.mkdir(exist_ok=True)
     result = stage.run(stage.IngestConfig(), Inputs({}), out, context_of(project, *sources))
     assert result.account.balances
     rows = out.read().to_pylist()
@@ -50,6 +54,32 @@ def test_a_mixture_has_the_weights_until_one_runs_out(
     for folder, weight in weights.items():
         wanted = 24 * SIZE * weight / weights["a"]
         assert abs(characters(rows, folder) - wanted) <= SIZE
+
+
+def test_a_mixture_ends_at_the_same_place_after_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "_COMMIT_BYTES", 1)
+    lines = [json.dumps({"id": n, "text": f"Row {n}."}) for n in range(3)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    write_pages(tmp_path, "b", 4)
+    mixed = {"files": "a.jsonl", "limit": 1, "weight": 1.0}, {"files": "b", "weight": 500.0}
+    _, whole = ingest(tmp_path, *mixed)
+    assert len(whole) == 1 + 3
+    commit = Journal.commit
+
+    def interrupted(journal: Journal, segments: int) -> None:
+        commit(journal, segments)
+        raise KeyboardInterrupt
+
+    for stops in (1, 2):
+        shutil.rmtree(tmp_path / "out")
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "commit", interrupted)
+            for _ in range(stops):
+                with contextlib.suppress(KeyboardInterrupt):
+                    ingest(tmp_path, *mixed)
+        assert ingest(tmp_path, *mixed)[1] == whole
 
 
 def test_limit_is_exact_and_stops_the_reading(tmp_path: Path) -> None:
