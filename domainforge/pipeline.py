@@ -70,6 +70,10 @@ class RunReport:
     scores: Mapping[str, Any] | None = None
 
 
+def _say_nothing(event: Mapping[str, Any]) -> None:
+    """Listen to a run whose events nobody wants."""
+
+
 def make_context(
     pipeline: Pipeline,
     project: Path,
@@ -104,7 +108,7 @@ def make_context(
 def run_pipeline(
     pipeline: Pipeline,
     project: Path,
-    listener: Listener,
+    listener: Listener = _say_nothing,
     *,
     from_stage: str | None = None,
     until_stage: str | None = None,

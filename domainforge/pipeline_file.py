@@ -29,7 +29,8 @@ class Pipeline(Settings):
 
     name: str = Field("run", pattern=r"^[\w-][\w.-]*$", description="Name of the run's folder.")
     seed: int = Field(7, ge=0, description="One seed for the whole run.")
-    sources: tuple[SourceConfig, ...] = Field(min_length=1, description="Where documents are.")
+    # May be empty: Python can hand over sources that no file can name.
+    sources: tuple[SourceConfig, ...] = Field(description="Where documents are.")
     teacher: TeacherConfig = Field(
         default_factory=lambda: TeacherConfig(embedded=True),
         description="Who writes: `embedded`, or an OpenAI-compatible endpoint.",

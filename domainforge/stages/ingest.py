@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from domainforge.context import Context
-from domainforge.errors import SourceError
+from domainforge.errors import ConfigError, SourceError
 from domainforge.records import canonical_json, stable_id, text_hash
 from domainforge.run_folder import Inputs, Output
 from domainforge.sources.choice import OpenSource, open_sources
@@ -131,6 +131,8 @@ def identify(config: IngestConfig, context: Context) -> dict[str, Any]:
 
 
 def _open(context: Context, hashes: FileHashes) -> list[OpenSource]:
+    if not context.sources and not context.extra_sources:
+        raise ConfigError("sources: give at least one, such as `- files: FOLDER`")
     made = [OpenSource(SourceConfig.model_construct(), source) for source in context.extra_sources]
     return [*open_sources(context.sources, context.project, hashes), *made]
 

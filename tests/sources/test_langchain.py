@@ -12,7 +12,9 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.vectorstores import InMemoryVectorStore
 
-from domainforge.errors import SourceError
+from domainforge.errors import ConfigError, SourceError
+from domainforge.pipeline import run_pipeline
+from domainforge.pipeline_file import check_pipeline
 from domainforge.sources.langchain import LangChainSource
 from tests.support.source_reader import SourceReader, documents_of, faults_of, read_all
 
@@ -155,3 +157,15 @@ def test_identity_tells_sources_apart() -> None:
     first = LangChainSource(ListLoader(), name="a").identity()
     assert first != LangChainSource(ListLoader(), name="b").identity()
     assert first["class"] == "ListLoader"
+
+
+def test_a_run_of_nothing_but_a_loader(tmp_path: Path) -> None:
+    pipeline = check_pipeline({"name": "intranet", "sources": []}, "here")
+    loader = LangChainSource(ListLoader(page("The bell rings at noon.")), name="intranet")
+    for state in ("done", "unchanged"):
+        report = run_pipeline(pipeline, tmp_path, until_stage="ingest", extra_sources=[loader])
+        assert report.stages[0].state == state
+        assert report.stages[0].manifest is not None
+        assert report.stages[0].manifest.account["done"] == 1
+    with pytest.raises(ConfigError, match="sources: give at least one"):
+        run_pipeline(pipeline, tmp_path, until_stage="ingest")
