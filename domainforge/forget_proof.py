@@ -57,7 +57,7 @@ def _is_model(path: Path, project: Path) -> bool:
 
 
 def _has_sentence(path: Path, traces: Traces) -> bool:
-    needles = [text.encode() for text in with_escapes(traces.sentences)]
+    needles = [text.encode() for text in with_escapes(traces.searched)]
     if any(_in_bytes(path, needle) for needle in needles):
         return True
     return any(traces.quoted_in(text) for text in _values(path))
@@ -68,7 +68,7 @@ def _has_name(path: Path, traces: Traces) -> bool:
         return False
     pattern = re.compile(traces.name_pattern)
     if path.suffix in (".parquet", *_SQLITE):
-        return any(pattern.search(text) for text in _values(path))
+        return any(pattern.search(text) or traces.leads_to(text) for text in _values(path))
     return bool(pattern.search(path.read_text(encoding="utf-8", errors="replace")))
 
 

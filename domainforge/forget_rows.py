@@ -255,18 +255,25 @@ def clean_sqlite(path: Path, traces: Traces) -> None:
     """
 
     def tells(value: object) -> int:
-        names = traces.uris | traces.items
-        return int(isinstance(value, str) and (value in names or traces.named_in(value)))
+        if not isinstance(value, str):
+            return 0
+        named = value in traces.uris or value in traces.items or traces.named_in(value)
+        return int(named or traces.leads_to(value))
 
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as file:
             file.execute("PRAGMA secure_delete = ON")
             file.create_function("tells", 1, tells)
             query = "SELECT name FROM sqlite_master WHERE type = 'table'"
-            for (table,) in file.execute(query).fetchall():
+            tables = [name for (name,) in file.execute(query).fetchall()]
+            for table in tables:
                 quoted = '"' + table.replace('"', '""') + '"'
                 columns = [row[1] for row in file.execute(f"PRAGMA table_info({quoted})")]
                 tests = " OR ".join('tells("' + c.replace('"', '""') + '")' for c in columns)
+                if "items" in tables and {"source", "item"} <= set(columns):
+                    # An item that isn't there whole must be read again, not be taken over.
+                    told = f"SELECT source, item FROM {quoted} WHERE {tests}"
+                    file.execute(f"DELETE FROM items WHERE (source, uri) IN ({told})")
                 file.execute(f"DELETE FROM {quoted} WHERE {tests}")
             file.execute("VACUUM")
             file.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -80,8 +80,11 @@ class Traces:
         return found
 
     def quoted_in(self, text: str) -> bool:
-        """Tell whether a text has one of the document's own sentences."""
-        return any(sentence in text for sentence in self._quoted)
+        """Tell whether a text has one of the document's own sentences.
+
+        A document of a few letters (`Yes.`) is only told by a text that is no more than that.
+        """
+        return any(sentence in text for sentence in self._quoted) or text.strip() in self._short
 
     def named_in(self, text: str) -> bool:
         """Tell whether a text quotes the document or names it, its passages or its rows."""
@@ -97,6 +100,11 @@ class Traces:
     def without_names(self, text: str) -> str:
         """Replace the document's names."""
         return self._names.sub(self._alias, text) if self._names else text
+
+    def leads_to(self, text: str) -> bool:
+        """Tell whether a text is the path of a file that the document came from."""
+        names = self.uris | self.items
+        return text.startswith("/") and any(text.endswith(f"/{name}") for name in names)
 
     def clean_json(self, value: Any, *, free: bool = False) -> Any:
         """Return a JSON value in which no text tells of the document."""
@@ -118,7 +126,8 @@ class Traces:
     @cached_property
     def name_pattern(self) -> str:
         """A regular expression for the names, each as a whole."""
-        names = "|".join(re.escape(uri) for uri in sorted(self.uris, key=len, reverse=True))
+        written = {*with_escapes(self.uris), *(uri.replace('"', '""') for uri in self.uris)}
+        names = "|".join(re.escape(name) for name in sorted(written, key=len, reverse=True))
         return rf"(?<![\w/.-])(?:{names})(?![\w/-]|\.\w)" if names else ""
 
     @cached_property
@@ -127,7 +136,16 @@ class Traces:
 
     @cached_property
     def _quoted(self) -> tuple[str, ...]:
-        return with_escapes(self.sentences)
+        return with_escapes(self.searched)
+
+    @cached_property
+    def searched(self) -> frozenset[str]:
+        """The sentences that are long enough to be searched for in other texts."""
+        return frozenset(text for text in self.sentences if len(text) >= LEAST_CHARS)
+
+    @cached_property
+    def _short(self) -> frozenset[str]:
+        return frozenset(self.sentences - self.searched)
 
     @cached_property
     def _said(self) -> tuple[str, ...]:

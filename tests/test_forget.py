@@ -1,7 +1,9 @@
+import csv
 import json
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,12 +14,16 @@ from domainforge.cli import app
 from domainforge.errors import ExportError, StorageError
 from domainforge.forget import JOURNAL, Forgetting
 from domainforge.forget_proof import find_leftovers
+from domainforge.forget_rows import clean_run, clean_sqlite
+from domainforge.forget_traces import Traces
 from domainforge.pipeline import run_pipeline
 from domainforge.pipeline_file import check_pipeline
 from domainforge.publish.folders import copy_model
-from domainforge.records import text_hash
+from domainforge.records import Document, text_hash
 from domainforge.run_folder import RunFolder, read_manifest
 from domainforge.sources.forgotten import Forgotten, add_forgotten, load_forgotten
+from domainforge.sources.journal import Journal
+from domainforge.sources.reading import Reading
 from domainforge.teacher.ledger import Completed, Faulted, Ledger, Started
 from tests.support.small_run import PAGES, make_project, make_small_run, pipeline_values
 from tests.support.teacher_server import TeacherServer
@@ -285,9 +291,6 @@ def test_forgotten_documents_are_known_by_hashes_alone(tmp_path: Path) -> None:
 
 
 def test_a_journal_of_a_source_is_cleaned_with_its_bytes(tmp_path: Path) -> None:
-    from domainforge.forget_rows import clean_sqlite
-    from domainforge.forget_traces import Traces
-
     path = tmp_path / ".items.sqlite"
     with closing(sqlite3.connect(path)) as file:
         file.execute("CREATE TABLE documents (id TEXT PRIMARY KEY, uri TEXT) WITHOUT ROWID")
@@ -300,3 +303,45 @@ def test_a_journal_of_a_source_is_cleaned_with_its_bytes(tmp_path: Path) -> None
         assert file.execute("SELECT uri FROM documents").fetchall() == [("a/b.md.bak",)]
         assert file.execute("SELECT item FROM left_out").fetchall() == [("d",)]
     assert b"same text" not in path.read_bytes()
+
+
+def test_an_item_that_lost_a_name_is_read_again(tmp_path: Path) -> None:
+    """Else the next ingest takes the item over without saying what is forgotten of it."""
+    path = tmp_path / ".items.sqlite"
+    journal = Journal(path)
+    secret, own = (Document(uri, "", text) for uri, text in (("a.md", "Secret."), ("z/b", "Own.")))
+    journal.put_document("s", "a.md", secret, b"1", "a.md")
+    journal.put_document("s", "z", replace(secret, uri="z/copy"), b"1", "z/copy")
+    journal.put_document("s", "z", own, b"2", "z/b")
+    for item in ("a.md", "z", "other"):
+        journal.put_item("s", Reading(item, "zip", revision="r"))
+    journal.put_hashes({f"/home/{name}": (1, 2, "h") for name in ("a.md", "ba.md", "z")})
+    journal.commit(0)
+    journal.close()
+    clean_sqlite(path, Traces(uris={"a.md", "z/copy"}, items={"a.md"}))
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("SELECT uri FROM items").fetchall() == [("other",)]
+        paths = file.execute("SELECT path FROM hashes ORDER BY path").fetchall()
+    assert paths == [("/home/ba.md",), ("/home/z",)]
+
+
+def test_names_are_found_however_a_file_writes_them(project: Path) -> None:
+    run = RunFolder(project / "runs" / "small")
+    traces = Traces(uris={'kb/F\u00e4hre "Nr. 1" (neu).md'})
+    (uri,) = traces.uris
+    with (run.path / "documents" / "ingest.csv").open("a", newline="") as handle:
+        csv.writer(handle).writerow([uri, "markdown", "read"])
+    run.append_event({"event": "note", "text": f"1 not read: {uri}"})
+    (run.path / "old.json").write_text(json.dumps({"notes": [f"not read: {uri}"]}))
+    before = {item.path.name for item in find_leftovers(project, traces)}
+    assert before == {"ingest.csv", "events.jsonl", "old.json"}
+    clean_run(run, traces, {})
+    assert find_leftovers(project, traces) == []
+    assert "Nr. 1" not in texts_of(project)
+
+
+def test_a_document_of_one_word_takes_nothing_else_along() -> None:
+    traces = Traces(sentences={"Yes.", "A sentence that is long enough to be searched for."})
+    assert not traces.owns({"text": "Yes. The ferry goes on Sundays, too."})
+    assert traces.owns({"text": "Yes.\n"})
+    assert traces.owns({"text": "So: A sentence that is long enough to be searched for."})
