@@ -169,6 +169,30 @@ def test_what_save_to_disk_wrote_is_read(tmp_path: Path) -> None:
     assert [d.text for d in documents_of(read(tmp_path))] == ["One.", "Two."]
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("train.csv", "text,score\n" + "".join(f"Row {n}.,{n}\n" for n in range(300))),
+        ("train.txt", "".join(f"Row {n}.\n" for n in range(300))),
+    ],
+)
+# datasets 4 hands pandas an open CSV file and leaves it to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+def test_kinds_without_types_are_read_and_gone_on_with(
+    tmp_path: Path, name: str, data: str
+) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "rows" / name).write_text(data)
+    readings = read(tmp_path)
+    assert [d.text for d in documents_of(readings)] == [f"Row {n}." for n in range(300)]
+    assert documents_of(readings)[7].metadata == ({"score": 7} if name.endswith("csv") else {})
+    reader = SourceReader(tmp_path, position=readings[0].position)
+    rest = read_all(source(tmp_path), reader)
+    assert [d.uri for d in documents_of(rest)] == [
+        f"datasets/rows#row-{n}" for n in range(257, 301)
+    ]
+
+
 @pytest.mark.parametrize("batches", [1, 2])
 def test_reading_goes_on_where_it_was(folder: Path, tmp_path: Path, batches: int) -> None:
     first = list(islice(source(tmp_path).read(SourceReader(tmp_path)), batches))
@@ -271,7 +295,7 @@ def test_closed_datasets_need_a_token(found: dict[str, dict[str, Any]], name: st
     [
         ("gated", "accept its terms"),
         ("gated with a wrong token", "the token in WRONG_TOKEN may not read it"),
-        ("private", "check its name; if it is private"),
+        ("private", "no folder of that name is in the project); if it is private"),
         ("nothing", "check its name"),
         ("no revision", "check `revision`"),
         ("no config", "set `config`"),

@@ -14,6 +14,7 @@ from domainforge.records import canonical_json, text_hash
 from domainforge.sources.hub_datasets.config import DatasetConfig
 
 _HUB_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
+_NO_FOLDER = "no folder of that name is in the project"
 _SAVED = ("dataset_dict.json", "state.json")  # what `save_to_disk` writes
 
 
@@ -104,7 +105,9 @@ def open_dataset(place: Place, revision: str) -> Any:
                 + (f"no split '{wanted}'" if wanted not in names else "it has several splits")
                 + f"; there are: {', '.join(names)}"
             )
-        return splits[wanted].decode(False)
+        found = splits[wanted]
+        # CSV and text have no types before they are read, and so no pictures to leave encoded.
+        return found if found.features is None else found.decode(False)
 
 
 @contextmanager
@@ -167,7 +170,7 @@ def _advise(said: str, kind: str, place: Place) -> str:
     if kind == "OfflineModeIsEnabled" or "hf_hub_offline" in low:
         return "unset HF_HUB_OFFLINE to reach the Hub, or name a folder"
     if kind == "RepositoryNotFoundError" or "doesn't exist on the hub" in low:
-        return f"check its name; if it is private, {token}"
+        return f"check its name ({_NO_FOLDER}); if it is private, {token}"
     if "builderconfig" in low or "config name is missing" in low:
         return "set `config` to one of these"
     if "scripts are no longer supported" in low:
@@ -175,5 +178,6 @@ def _advise(said: str, kind: str, place: Place) -> str:
     if "data files" in low or "data file" in low:
         return "a folder needs files that a dataset is made of: Parquet, JSON lines, CSV, text"
     if kind.endswith(("ConnectionError", "ConnectError", "Timeout", "ProtocolError", "ReadError")):
-        return "is the Hub reachable? The same command goes on from there"
+        where = "" if place.folder is not None else f" ({_NO_FOLDER})"
+        return f"is the Hub reachable?{where} The same command goes on from there"
     return "mend it, or leave it out, and run the same command again"

@@ -124,7 +124,7 @@ class DatasetSource:
     def _open(self, commit: str, start: int, state: Any) -> _Stream:
         rows = open_dataset(self._place, commit)
         with told(self._place):
-            names = rows.column_names or list(next(iter(rows), {}))
+            names = rows.column_names or _first_names(rows)
         field = self._text_field(names) if names else ""
         with told(self._place, start):
             if state is not None:
@@ -213,6 +213,12 @@ class DatasetSource:
             license=license_name if isinstance(license_name, str) else None,
             raw=raw if self._config.keep_raw else None,
         )
+
+
+def _first_names(rows: Any) -> list[str]:
+    """Return the columns of a dataset that has no types before it is read."""
+    with closing(iter(rows)) as found:
+        return list(next(found, {}))
 
 
 def read_text(value: Any) -> str | None:
