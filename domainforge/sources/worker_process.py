@@ -41,11 +41,16 @@ class Limits:
 
 
 class WorkerProcess:
-    """One process, and the watch over it."""
+    """One process, and the watch over it.
+
+    Attributes:
+        used: Whether it has read a file, which may have left its heap in disorder.
+    """
 
     def __init__(self, limits: Limits, scratch: Path) -> None:
         self._limits = limits
         self._buffer = bytearray()
+        self.used = False
         self.process = subprocess.Popen(
             [sys.executable, "-m", "domainforge.sources.worker", str(limits.max_memory_bytes)],
             stdin=subprocess.PIPE,
@@ -90,6 +95,7 @@ class WorkerProcess:
             message = self._next(wanted)
             yield message
             if "end" in message:
+                self.used = self.used or not (message.get("reason") or message.get("memory"))
                 return
 
     def _next(self, wanted: Callable[[], bool]) -> dict[str, Any]:

@@ -27,6 +27,7 @@ _LOOK_EVERY_SECONDS = 0.1
 _ENDING_SECONDS = 5.0
 # What the first worker can do by itself before a second has started needs no second.
 _HEAD_START_SECONDS = 0.7
+_MAY_BE_OLD = ("crashed", "too_much_memory")
 _BREAKS = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, MemoryError)
 
 
@@ -165,7 +166,7 @@ class WorkerPool:
             lane, task = taken
             try:
                 if worker is None or not worker.alive:
-                    worker = self._start()
+                    worker = self._start(worker)
                 worker = self._read(worker, task)
             except _BREAKS as error:
                 # Raised where the readings are waited for: a thread that only ended would hang it.
@@ -179,16 +180,20 @@ class WorkerPool:
         if worker is not None:
             worker.stop()
 
-    def _start(self) -> WorkerProcess:
+    def _start(self, dead: WorkerProcess | None) -> WorkerProcess:
+        """Start a process, in the place of one that died."""
         assert self._scratch is not None
+        if dead is not None:
+            self._processes.discard(dead.process)
+            dead.stop()
         worker = WorkerProcess(self._limits, Path(self._scratch.name))
         self._processes.add(worker.process)
         return worker
 
     def _read(self, worker: WorkerProcess, task: _Task) -> WorkerProcess:
         """Read one file, past the parts that kill their worker."""
-        done = task.skip
-        for _ in range(_MOST_DEATHS):
+        done, deaths = task.skip, 0
+        while deaths < _MOST_DEATHS:
             current = task.work.file.uri
             ending = None
             for message in worker.ask(task.work.file, done, lambda: self._wants(task)):
@@ -210,13 +215,17 @@ class WorkerPool:
                 self._put(task, None)
                 return worker
             detail = ending.get("detail") or memory_detail(self._limits)
-            self._processes.discard(worker.process)
+            if worker.used and reason in _MAY_BE_OLD and self._wants(task):
+                # What files before this one left behind may have killed it.
+                worker = self._start(worker)
+                continue
+            deaths += 1
             if not self._put(task, Loaded(faults=(LeftOut(current, reason, detail),))):
                 return worker
             if current == task.work.file.uri or self._closing.is_set():
                 break
             done += 1
-            worker = self._start()
+            worker = self._start(worker)
         else:
             detail = f"{_MOST_DEATHS} parts of it ended their parser; the rest was not read"
             self._put(task, Loaded(faults=(LeftOut(task.work.file.uri, "crashed", detail),)))

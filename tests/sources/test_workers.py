@@ -61,6 +61,19 @@ def test_a_parser_that_crashes_ends_its_file_only(tmp_path: Path) -> None:
     assert "SIGSEGV" in fault.detail
 
 
+def test_a_worker_that_dies_between_files_costs_none(tmp_path: Path) -> None:
+    with WorkerPool(ENOUGH, count=1) as pool:
+        list(pool.parse([good(tmp_path)]))
+        (process,) = pool._processes
+        os.kill(process.pid, signal.SIGSTOP)  # the next file is handed to it, and not read
+        readings = pool.parse([work(tmp_path / "no.kind"), good(tmp_path)])
+        next(readings)
+        time.sleep(0.3)
+        process.kill()
+        (reading,) = readings
+    assert reading.loaded.documents
+
+
 @pytest.mark.slow
 def test_a_slow_file_ends_alone(tmp_path: Path) -> None:
     big = tmp_path / "big.html"
@@ -127,6 +140,7 @@ def test_a_file_that_nobody_waits_for_keeps_no_worker(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGSTOP)
         readings = pool.parse([work(tmp_path / "no.kind"), good(tmp_path)])
         assert next(readings).uri == "no.kind"
+        time.sleep(0.3)  # the next one is with the worker by now
         readings.close()  # type: ignore[attr-defined]  # a generator
         started = time.monotonic()
         (reading,) = pool.parse([good(tmp_path)])
