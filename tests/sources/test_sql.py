@@ -354,6 +354,8 @@ def test_the_address_may_be_a_url_or_in_the_environment(
         ({"url": "mysql://u@h/d?password=hunter2", "query": "x"}, "password can't stand behind"),
         ({"url": "oracle://u:hunter2@h/d", "query": "x"}, "oracle is not known"),
         ({"url": "postgresql://u:hunter2@h:12x/d", "query": "x"}, "no address of a database"),
+        ({"url": "postgresql://u:a@hunter2@h/d", "query": "x"}, "no address of a database"),
+        ({"url": "postgresql://u:a@b/hunter2@h/d", "query": "x"}, "no address of a database"),
         ({"url": "postgresql://u@h", "query": "x"}, "names no database"),
     ],
 )

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
+from math import sqrt
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,7 +14,10 @@ from domainforge.sources.loaded import UnreadableError
 
 INSTALL = "pip install 'domainforge[ocr]'"
 _DPI = 200
-_POINTS = 72 / _DPI
+_GLANCE_DPI = 18
+# A3 at 200 dpi. Twice as many take more memory than a worker has; whoever saves a photograph as a
+# PDF makes a page of a point a pixel, far larger than paper.
+_MOST_PIXELS = 8_000_000
 _MIN_SCORE = 0.6
 # Lines up to this much higher than the usual one are set in the same size: the boxes of scanned
 # lines differ by their letters.
@@ -36,28 +40,38 @@ def read_scans(data: bytes, pages: Sequence[int]) -> dict[int, tuple[Piece, ...]
         path = Path(folder) / "scan.pdf"
         path.write_bytes(data)
         for number in pages:
-            image = _picture(path, number)
-            pieces = _pieces(engine(image)) if image else ()
+            dpi = dpi_of_page(path, number)
+            image = _picture(path, number, dpi)
+            pieces = _pieces(engine(image.image_bytes), 72 / dpi) if image else ()
             if pieces:
                 found[number] = pieces
     return found
 
 
-def _picture(path: Path, number: int) -> bytes | None:
+def dpi_of_page(path: Path, number: int) -> float:
+    """Return how finely to draw a page, by its size on a tiny picture of it."""
+    glance = _picture(path, number, _GLANCE_DPI)
+    if glance is None:
+        return _DPI
+    finest = _GLANCE_DPI * sqrt(_MOST_PIXELS / (glance.width * glance.height))
+    return min(_DPI, finest)
+
+
+def _picture(path: Path, number: int, dpi: float) -> Any:
     from liteparse import LiteParse, ParseError
 
-    parser = LiteParse(ocr_enabled=False, quiet=True, dpi=_DPI, num_workers=1)
+    parser = LiteParse(ocr_enabled=False, quiet=True, dpi=dpi, num_workers=1)
     try:
         shots = parser.screenshot(path, page_numbers=[number])
     except ParseError:
         return None
-    return shots[0].image_bytes if shots and not shots[0].is_solid_fill else None
+    return shots[0] if shots and not shots[0].is_solid_fill else None
 
 
-def _pieces(result: Any) -> tuple[Piece, ...]:
+def _pieces(result: Any, points: float) -> tuple[Piece, ...]:
     if result.boxes is None:
         return ()
-    heights = [float(box[:, 1].max() - box[:, 1].min()) * _POINTS for box in result.boxes]
+    heights = [float(box[:, 1].max() - box[:, 1].min()) * points for box in result.boxes]
     usual = median(heights)
     pieces = []
     for box, text, score, height in zip(
@@ -66,8 +80,8 @@ def _pieces(result: Any) -> tuple[Piece, ...]:
         text = " ".join(clean_text(text).split())
         if score < _MIN_SCORE or not text:
             continue
-        left, top = float(box[:, 0].min()) * _POINTS, float(box[:, 1].min()) * _POINTS
-        right = float(box[:, 0].max()) * _POINTS
+        left, top = float(box[:, 0].min()) * points, float(box[:, 1].min()) * points
+        right = float(box[:, 0].max()) * points
         size = usual if height < _LARGER * usual else height
         pieces.append(Piece(text, left, top, right, top + height, size))
     return tuple(pieces)

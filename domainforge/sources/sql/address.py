@@ -32,7 +32,9 @@ _OPTIONS = {
     "mysql": frozenset({"unix_socket", "charset", "ssl_ca", "ssl_cert", "ssl_key"}),
 }
 _SHORTEST_SECRET = 3
-_EXAMPLE = "write it as postgresql://user@host/database, mysql://user@host/database or sqlite:///f"
+_EXAMPLE = (
+    "write it as postgresql://user@host/database, mysql://user@host/database or sqlite:///FILE"
+)
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def _parse(text: str) -> "URL":
     try:
         url = make_url(text)
         backend = url.get_backend_name()
+        if "@" in f"{url.host}{url.database}":
+            raise ValueError("a password with an @ in it, whose rest would be taken for the host")
     except (ArgumentError, ValueError):
         raise ValueError(
             f"no address of a database; {_EXAMPLE}, with `/`, `@`, `:` and `%` in a password "

@@ -21,6 +21,7 @@ from reportlab.platypus import (
 )
 from reportlab.platypus.flowables import Flowable
 
+from domainforge.sources.kinds.pdf_ocr import dpi_of_page
 from tests.sources.samples import encrypt_pdf, load_bytes, make_pdf
 
 LINES = ["The ferry crosses every hour.", "A crossing costs 2.50 crowns."]
@@ -117,6 +118,18 @@ def test_scanned_file_is_a_fault_that_says_what_helps(tmp_path: Path) -> None:
 def test_page_without_text_is_named(tmp_path: Path) -> None:
     (document,) = load_bytes(tmp_path, "x.pdf", make_pdf([LINES, [], LINES])).documents
     assert document.metadata == {"pages": 3, "pages_without_text": [2]}
+
+
+@pytest.mark.parametrize(
+    ("size", "dpi"), [(A4, 200), ((2480, 3508), 72 * (8_000_000 / (2480 * 3508)) ** 0.5)]
+)
+def test_a_scan_is_drawn_no_larger_than_memory_allows(
+    tmp_path: Path, size: tuple[float, float], dpi: float
+) -> None:
+    canvas = Canvas(str(tmp_path / "scan.pdf"), pagesize=size)
+    canvas.rect(50, 50, 300, 300, fill=1)
+    canvas.save()
+    assert dpi_of_page(tmp_path / "scan.pdf", 1) == pytest.approx(dpi, rel=0.02)
 
 
 @pytest.mark.slow
