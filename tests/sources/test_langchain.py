@@ -1,6 +1,7 @@
 """LangChain loaders and vector stores as sources."""
 
 import datetime
+import re
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -169,3 +170,14 @@ def test_a_run_of_nothing_but_a_loader(tmp_path: Path) -> None:
         assert report.stages[0].manifest.account["done"] == 1
     with pytest.raises(ConfigError, match="sources: give at least one"):
         run_pipeline(pipeline, tmp_path, until_stage="ingest")
+
+
+def test_the_example_in_the_docs_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    docs = Path(__file__).parents[2] / "docs" / "sources.md"
+    (example,) = re.findall(r"^```python\n(.*?)^```", docs.read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "p.yaml").write_text("sources: []\n")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "docs/sources.md", "exec"), {})
+    assert "'done': 1," in capsys.readouterr().out.splitlines()[-1]
