@@ -102,7 +102,7 @@ def check_url(url: str, allow_hosts: Collection[str] = ()) -> Target:
     allowed = f"{spelled}:{port}" in allow_hosts or (usual and spelled in allow_hosts)
     if not usual and not allowed:
         raise UnreadableError(
-            "blocked_port", f"port {port}; to allow it, put {spelled}:{port} in web.allow_hosts"
+            "blocked_port", f"port {port}; to allow it, put {spelled}:{port} in `allow_hosts`"
         )
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not path.isascii():
@@ -156,7 +156,7 @@ def check_address(text: str, target: Target) -> None:
     raise UnreadableError(
         "blocked_address",
         f"{target.host} is not on the public internet; if it is yours, put {named} in "
-        "web.allow_hosts",
+        "`allow_hosts`",
     )
 
 

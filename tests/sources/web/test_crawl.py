@@ -283,7 +283,7 @@ def test_private_hosts_are_faults_that_say_what_to_do(reader: SourceReader) -> N
     config = SourceConfig.model_validate({"web": "http://localhost/"})
     (fault,) = faults_of(read_all(WebSource(config, resolve=lambda h, p: ["127.0.0.1"]), reader))
     assert fault.reason == "blocked_address"
-    assert "put localhost in web.allow_hosts" in fault.detail
+    assert "put localhost in `allow_hosts`" in fault.detail
 
 
 @pytest.mark.parametrize(("at_once", "together"), [(1, False), (2, True)])
