@@ -53,7 +53,9 @@ def find_files(sources: Sequence[SourceConfig], project: Path) -> FoundFiles:
 def find_by_source(sources: Sequence[SourceConfig], project: Path) -> list[FoundFiles]:
     """List the files of each source; a file belongs to the first source that takes it.
 
-    What a source's globs leave out is there for the sources after it.
+    What a source's globs leave out is there for the sources after it, and so is every file of one
+    that takes only some documents (`where`, `sample_share`, `limit`, `weight`): the others of them
+    must not be lost.
 
     Raises:
         SourceError: A source names nothing that exists.
@@ -65,10 +67,13 @@ def find_by_source(sources: Sequence[SourceConfig], project: Path) -> list[Found
     for source in sources:
         files: list[SourceFile] = []
         dropped: dict[Path, LeftOut] = {}
+        own: set[Path] = set()
         elsewhere = 0
         root, matches = _matches(str(source.files), project)
         for path in matches:
             real = _real(path)
+            if real in own:
+                continue
             if real in seen:
                 elsewhere += real not in dropped
                 continue
@@ -79,7 +84,9 @@ def find_by_source(sources: Sequence[SourceConfig], project: Path) -> list[Found
                     dropped[real] = LeftOut(_uri(path, root, taken), *reason)
                 continue
             not_included.pop(real, {}).pop(real, None)
-            seen.add(real)
+            own.add(real)
+            if reason or _takes_all(source):
+                seen.add(real)
             uri = _uri(path, root, taken)
             if reason:
                 dropped[real] = LeftOut(uri, *reason)
@@ -239,6 +246,11 @@ def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(parent, name) for name in names if not name.startswith("."))
+
+
+def _takes_all(source: SourceConfig) -> bool:
+    bounds = (source.sample_share, source.limit, source.weight)
+    return not source.where and all(bound is None for bound in bounds)
 
 
 def _real(path: Path) -> Path:

@@ -76,8 +76,8 @@ def unpack_loaded(message: Mapping[str, Any]) -> Loaded:
     """Read what a file gave."""
     return Loaded(
         tuple(_document(fields) for fields in message["documents"]),
-        tuple(LeftOut(**fields) for fields in message["dropped"]),
-        tuple(LeftOut(**fields) for fields in message["faults"]),
+        tuple(_left_out(fields) for fields in message["dropped"]),
+        tuple(_left_out(fields) for fields in message["faults"]),
     )
 
 
@@ -91,7 +91,26 @@ def mend_document(document: Document) -> Document:
 
 def _document(fields: dict[str, Any]) -> Document:
     sections = tuple(Section(**section) for section in fields.pop("sections"))
-    return Document(**{**fields, "uris": tuple(fields["uris"]), "sections": sections})
+    document = Document(**{**fields, "uris": tuple(fields["uris"]), "sections": sections})
+    optional = (document.raw, document.language, document.created, document.modified)
+    texts = (document.uri, document.title, document.text, document.media_type, *document.uris)
+    numbers = (n for part in sections for n in (part.level, part.start, part.end))
+    if not (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(text, str | None) for text in (*optional, document.license))
+        and all(isinstance(number, int) for number in numbers)
+        and all(isinstance(section.title, str) for section in sections)
+        and isinstance(document.metadata, dict)
+    ):
+        raise TypeError("a document with a field of another type")
+    return document
+
+
+def _left_out(fields: dict[str, Any]) -> LeftOut:
+    left_out = LeftOut(**fields)
+    if not all(isinstance(text, str) for text in fields.values()):
+        raise TypeError("a word of what is left out that is none")
+    return left_out
 
 
 def _plain(value: Any) -> Any:

@@ -1,12 +1,13 @@
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from domainforge.errors import SourceError
 from domainforge.files import file_hash
 from domainforge.sources.config import SourceConfig
-from domainforge.sources.files import FileHashes, FoundFiles, find_files
+from domainforge.sources.files import FileHashes, FoundFiles, find_by_source, find_files
 from domainforge.sources.loaded import SourceFile
 from tests.sources.samples import MAX_BYTES, load_file
 
@@ -69,6 +70,22 @@ def test_include(tmp_path: Path) -> None:
 def test_file_of_two_sources_is_found_once(tmp_path: Path) -> None:
     write(tmp_path, "kb/a.md", "kb/b.md")
     assert uris(find(tmp_path, "kb/b.md", "kb")) == ["b.md", "kb/a.md"]
+
+
+@pytest.mark.parametrize(
+    "some", [{"where": {"language": "en"}}, {"limit": 1}, {"sample_share": 0.5}, {"weight": 1.0}]
+)
+def test_files_of_a_source_that_takes_some_documents_are_there_for_the_next(
+    tmp_path: Path, some: dict[str, Any]
+) -> None:
+    write(tmp_path, "kb/a.md", "kb/b.md", "kb/x.png")
+    sources = [SourceConfig(files="kb", **some), SourceConfig(files="kb/*.md")]
+    sources.append(SourceConfig(files="kb"))
+    first, second, third = find_by_source(sources, tmp_path)
+    names = ["kb/a.md", "kb/b.md"]
+    assert [file.uri for file in first.files] == [file.uri for file in second.files] == names
+    assert third.files == ()
+    assert [item.uri for item in first.dropped] == ["kb/x.png"]
 
 
 def test_equal_names_of_two_sources_stay_apart(tmp_path: Path) -> None:

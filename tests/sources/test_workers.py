@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from domainforge.sources.reading import FileWork, Reading
 from domainforge.sources.workers import Limits, WorkerPool
 from tests.stages.test_ingest_hostile import hungry_pdf, make_zip
 
+_DOCUMENT = {"uri": "a", "title": "b", "text": "c", "uris": [], "sections": []}
 ENOUGH = Limits(500_000_000, 60, 2 << 30)
 
 
@@ -35,6 +37,11 @@ def rows(path: Path, count: int) -> FileWork:
 def good(folder: Path) -> FileWork:
     (folder / "good.md").write_text("The ferry crosses every hour.")
     return work(folder / "good.md")
+
+
+def _loaded(**parts: Any) -> str:
+    message = {"loaded": {"documents": [], "dropped": [], "faults": [], **parts}}
+    return repr(json.dumps(message).encode() + b"\n")
 
 
 def kill_worker(pool: WorkerPool) -> None:
@@ -190,6 +197,9 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
         ("b'[1]\\n'", "crashed"),
         ("""b'{"loaded": {"documents": 5}}\\n'""", "crashed"),
         ("""b'{"loaded": {"documents": [{"a": 1}], "dropped": [], "faults": []}}\\n'""", "crashed"),
+        (_loaded(documents=[{**_DOCUMENT, "text": 5}]), "crashed"),
+        (_loaded(documents=[{**_DOCUMENT, "metadata": []}]), "crashed"),
+        (_loaded(faults=[{"uri": [], "reason": "x", "detail": "y"}]), "crashed"),
         ('b"x" * (400 << 20)', "too_much_memory"),
     ],
 )
