@@ -76,6 +76,10 @@ def load_pipeline(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
         raise ConfigError(
             f"{path}: no such pipeline file; `domainforge init` writes one to start from"
         ) from None
+    except IsADirectoryError:
+        raise ConfigError(
+            f"{path}: a folder, no pipeline file; `domainforge init {path.name}` writes one for it"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read as UTF-8 text ({error})") from error
     values, lines = _parse(path, text)
