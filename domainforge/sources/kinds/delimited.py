@@ -9,6 +9,7 @@ from typing import BinaryIO, TextIO
 
 from domainforge.records import Document
 from domainforge.sources.cleaning import clean_text
+from domainforge.sources.kinds.jsonl import MEANING
 from domainforge.sources.kinds.rows import PART_BYTES, PART_ROWS, Row, RowReader, text_field
 from domainforge.sources.kinds.tables import markdown_table
 from domainforge.sources.kinds.text_lines import open_text
@@ -27,7 +28,8 @@ def stream_delimited(handle: BinaryIO, file: SourceFile, skip: int) -> Iterator[
     """Read a .csv or .tsv file of any size; dialect and encoding are told from its head.
 
     Where the source names a `text_field`, or a column is called text, content or body, each row
-    is a document. Any other file is a Markdown table, a long one several with the header on each.
+    is a document. Any other file is a Markdown table, a long one several with the header on each;
+    one of questions with answers is an exam, which is dropped.
 
     Raises:
         UnreadableError: No text, or no table.
@@ -39,7 +41,12 @@ def stream_delimited(handle: BinaryIO, file: SourceFile, skip: int) -> Iterator[
     if header is None:
         return
     names = [name.strip() for name in header.cells]
-    if text_field(dict.fromkeys(names, ""), file.config) is None:
+    is_plain = text_field(dict.fromkeys(names, ""), file.config) is None
+    if {"question", "answers"} <= set(names) and (is_plain or file.stem == "exam"):
+        left_out = LeftOut(file.uri, "exam_file", MEANING["exam_file"])
+        yield Loaded(dropped=(left_out,))
+        return
+    if is_plain:
         yield from islice(_tables(header.cells, rows, file, media_type), skip, None)
         return
     with RowReader(file, "row", media_type) as reader:

@@ -124,3 +124,17 @@ def test_a_line_that_never_ends_is_a_fault(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("domainforge.sources.kinds.delimited._MAX_CELL_CHARS", 100_000)
     loaded = load_bytes(tmp_path, "x.csv", b"a,b\n" + b"1,2\n" * 20_000 + b"x" * 500_000)
     assert [fault.reason for fault in loaded.faults] == ["unreadable"]
+
+
+@pytest.mark.parametrize("name", ["exam.csv", "questions.csv"])
+def test_an_exam_is_no_document(tmp_path: Path, name: str) -> None:
+    text = "id,question,answers\n1,Who built the mill?,Rook|Anselm Rook\n"
+    loaded = load_bytes(tmp_path, name, text.encode())
+    assert [item.reason for item in loaded.dropped] == ["exam_file"]
+    assert not loaded.documents
+
+
+def test_questions_with_texts_of_their_own_are_documents(tmp_path: Path) -> None:
+    text = "question,answers,text\nWho?,Rook,Rook built the mill.\n"
+    assert load_bytes(tmp_path, "faq.csv", text.encode()).documents
+    assert load_bytes(tmp_path, "exam.csv", text.encode()).dropped
