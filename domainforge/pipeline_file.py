@@ -36,7 +36,7 @@ class Pipeline(Settings):
         description="Who writes: `embedded`, or an OpenAI-compatible endpoint.",
     )
     min_yield_share: float = transport_field(
-        0.1, "Least share of planned rows that must survive the filter.", ge=0, le=1
+        0.1, "Least share of requests that must come to a row that survives the filter.", ge=0, le=1
     )
     ingest: IngestConfig = Field(default_factory=IngestConfig, description="Reading the documents.")
     chunk: ChunkConfig = Field(

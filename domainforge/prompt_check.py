@@ -46,7 +46,10 @@ def try_prompt(prompt: PromptFile) -> list[Sample]:
     if prompt.completion is not None:
         samples += _render_form(prompt, "completion")
     unit = _first_unit(prompt, "chat")
-    values = {**values_of(unit, {}, _fence), **_invent(prompt.schema, "reply")}
+    reply = _invent(prompt.schema, "reply")
+    if prompt.items is not None:
+        reply["item"] = reply[prompt.items][0]
+    values = {**values_of(unit, {}, _fence), **reply}
     messages, text = build_messages(prompt, values)
     shown = [f"{message['role']}: {message['content']}" for message in messages]
     return [*samples, Sample("the example that a reply becomes", text or "\n".join(shown))]

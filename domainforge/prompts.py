@@ -121,6 +121,20 @@ class PromptFile:
         """JSON Schema of the reply."""
         return reply_schema(self.header.reply)
 
+    @property
+    def items(self) -> str | None:
+        """The list in the reply whose items are a row each; None where a reply is one row."""
+        found = self.header.example.get("for_each")
+        return str(found) if found is not None else None
+
+    @cached_property
+    def row_fields(self) -> frozenset[str]:
+        """Names of the fields that make one row."""
+        part = self.schema["properties"]
+        if self.items is not None:
+            part = part[self.items]["items"].get("properties", {"item": {}})
+        return frozenset(part)
+
     @cached_property
     def validator(self) -> Any:
         """A `jsonschema` validator of the reply; the schema itself was checked on loading."""
@@ -314,16 +328,26 @@ def _check_schema(path: Path, reply: Mapping[str, Any]) -> None:
 
 
 def _check_example(prompt: PromptFile) -> None:
-    templates = _example_templates(prompt.header.example)
+    shape = dict(prompt.header.example)
+    items = shape.pop("for_each", None)
+    templates = _example_templates(shape)
     if not templates:
         raise PromptError(
             f"{prompt.path}: example must be {{kind: text, text: ...}} or "
-            "{kind: chat, messages: [{user: ...}, {assistant: ...}]}, and nothing more"
+            "{kind: chat, messages: [{user: ...}, {assistant: ...}]}, and besides that at most "
+            "`for_each`, the name of a list in the reply"
         )
+    if items is not None:
+        listed = prompt.schema["properties"].get(items)
+        if not isinstance(listed, Mapping) or "items" not in listed:
+            raise PromptError(
+                f"{prompt.path}: example: for_each: {items!r} is no list in `reply`; write it as "
+                f"`reply: {{{items}: [{{question: str, answer: str}}]}}`"
+            )
     completion = prompt.header.completion
     if completion:
         templates += completion.set.values()
-        missing = set(prompt.schema["properties"]) - {*completion.fields, *completion.set}
+        missing = prompt.row_fields - {*completion.fields, *completion.set}
         if missing:
             names = ", ".join(sorted(missing))
             raise PromptError(f"{prompt.path}: completion gives no value for: {names}")

@@ -101,6 +101,7 @@ class Example:
         start: First character of the passage in the document; `end` is one past the last.
         unit: Which part of the chunk was asked about (0 where the chunk is whole).
         sample: How often the same was asked before.
+        item: Which of the rows that one reply came to.
         scores: Name to number, filled by later stages.
         reason: Why it was dropped; None while kept.
         evidence: What shows the reason.
@@ -120,6 +121,7 @@ class Example:
     fields: dict[str, Any] = field(default_factory=dict)
     unit: int = 0
     sample: int = 0
+    item: int = 0
     sampling: dict[str, Any] = field(default_factory=dict)
     ledger_keys: tuple[str, ...] = ()
     side: str | None = None
@@ -131,7 +133,8 @@ class Example:
     @property
     def id(self) -> str:
         """A short stable name: hash of content and lineage."""
-        lineage = (self.chunk_id, self.prompt, self.unit, self.sample, *self.ledger_keys)
+        number = (self.sample,) if self.item == 0 else (self.sample, self.item)
+        lineage = (self.chunk_id, self.prompt, self.unit, *number, *self.ledger_keys)
         return stable_id("example", self.kind, self.messages, self.text, *lineage)
 
 

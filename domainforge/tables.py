@@ -64,6 +64,7 @@ EXAMPLE_SCHEMA = pa.schema(
         ("end", pa.int64()),
         ("unit", pa.int32()),
         ("sample", pa.int32()),
+        ("item", pa.int32()),
         ("prompt", pa.string()),
         ("prompt_hash", pa.string()),
         ("teacher", pa.string()),

@@ -228,6 +228,7 @@ def _fields_of(row: Row) -> list[tuple[str, str]]:
         "chunk_id",
         "unit",
         "sample",
+        "item",
         "prompt",
         "prompt_hash",
         "teacher",

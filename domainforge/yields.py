@@ -17,7 +17,8 @@ class DocumentYield:
 
     Attributes:
         planned: Requests planned.
-        kept: Rows that passed the filter.
+        kept: Requests that came to a row that passed the filter.
+        rows: These rows; more than `kept` where a reply makes several.
         passages: Chunks asked about.
         barren: Chunks that produced no kept row.
     """
@@ -26,6 +27,7 @@ class DocumentYield:
     prompt: str
     planned: int
     kept: int
+    rows: int
     passages: int
     barren: int
 
@@ -33,22 +35,27 @@ class DocumentYield:
 def document_yields(folder: Path) -> list[DocumentYield]:
     """Count planned requests and kept rows for each document and task of a run."""
     plan = read_table(folder / "examples", "plan").to_pylist()
-    kept: Counter[tuple[str, str]] = Counter(
-        (row["chunk_id"], row["prompt"])
-        for row in read_table(folder / "kept").select(["chunk_id", "prompt"]).to_pylist()
+    rows = read_table(folder / "kept").select(["chunk_id", "prompt", "unit", "sample"]).to_pylist()
+    made = Counter((row["chunk_id"], row["prompt"]) for row in rows)
+    kept = Counter(
+        (chunk_id, prompt)
+        for chunk_id, prompt, _, _ in {
+            (row["chunk_id"], row["prompt"], row["unit"], row["sample"]) for row in rows
+        }
     )
-    groups: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[tuple[int, int, int]]] = defaultdict(list)
     for row in plan:
-        pair = (row["planned"], kept[(row["chunk_id"], row["prompt"])])
-        groups[(row["uri"], row["prompt"])].append(pair)
+        cell = (row["chunk_id"], row["prompt"])
+        groups[(row["uri"], row["prompt"])].append((row["planned"], kept[cell], made[cell]))
     return [
         DocumentYield(
             uri=uri,
             prompt=prompt,
-            planned=sum(planned for planned, _ in cells),
-            kept=sum(rows for _, rows in cells),
+            planned=sum(planned for planned, _, _ in cells),
+            kept=sum(requests for _, requests, _ in cells),
+            rows=sum(number for _, _, number in cells),
             passages=len(cells),
-            barren=sum(not rows for _, rows in cells),
+            barren=sum(not requests for _, requests, _ in cells),
         )
         for (uri, prompt), cells in sorted(groups.items())
     ]
@@ -66,7 +73,7 @@ def check_yield(run: RunFolder, min_yield_share: float) -> None:
     if kept and share >= min_yield_share:
         return
     raise YieldError(
-        f"{kept} of {planned} planned rows were kept ({share:.1%}); min_yield_share asks for "
+        f"{kept} of {planned} requests came to a kept row ({share:.1%}); min_yield_share asks for "
         f"{min_yield_share:.1%}.\n{describe_barren(yields)}\n"
         "Look at `domainforge show RUN filter --dropped` for the reasons, mend the prompt or the "
         "teacher, or lower min_yield_share. What was paid for is in the ledger."

@@ -173,12 +173,19 @@ def test_an_unknown_type_in_the_reply(tmp_path: Path, reply: str, kind: str) -> 
         "{kind: chat, messages: [{user: a, assistant: b}]}",
         "{kind: chat, messages: [{usr: a}]}",
         "{kind: chat, messages: [{user: 3}]}",
-        "{kind: text, text: a, for_each: items}",
+        "{kind: text, text: a, items: b}",
     ],
 )
 def test_an_example_of_another_shape(tmp_path: Path, example: str) -> None:
     header = f"version: 1\npurpose: p\nreply: {{a: str}}\nexample: {example}\n"
     assert "example must be {kind: text, text: ...} or {kind: chat" in fault(tmp_path, header)
+
+
+@pytest.mark.parametrize("reply", ["{a: str}", "{b: str}", "{items: str}", "{items: {a: str}}"])
+def test_rows_are_made_of_a_list_only(tmp_path: Path, reply: str) -> None:
+    example = "{kind: text, text: a, for_each: items}"
+    header = f"version: 1\npurpose: p\nreply: {reply}\nexample: {example}\n"
+    assert "for_each: 'items' is no list in `reply`" in fault(tmp_path, header)
 
 
 def test_a_broken_template_in_the_header(tmp_path: Path) -> None:

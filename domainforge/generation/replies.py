@@ -23,7 +23,7 @@ class Parsed:
     fault: str | None = None
 
 
-def make_example(
+def make_examples(
     unit: Unit,
     reply: Reply,
     keys: tuple[str, ...],
@@ -32,8 +32,10 @@ def make_example(
     side: str,
     fence: Callable[[str], str],
     bad: BadReply | None = None,
-) -> Example:
-    """Make a row of a reply; one that can't teach gets its reason and the reply as evidence.
+) -> list[Example]:
+    """Make the rows of a reply; one that can't teach is one row with its reason and evidence.
+
+    That is one row, or one for each item where the prompt's `example` has `for_each`.
 
     Args:
         unit: What was asked about.
@@ -70,10 +72,19 @@ def make_example(
     parsed = parse_reply(unit, reply, form, fence) if reply.status == "ok" else Parsed({})
     if reply.status != "ok" or parsed.fault:
         reason, evidence = _tell_fault(reply, parsed.fault, bad)
-        return Example(kind=kind, reason=reason, evidence=evidence, **lineage)
-    values = {**template_values(unit, {}, fence), **parsed.fields}
-    messages, text = build_messages(unit.prompt, values)
-    return Example(kind=kind, messages=messages, text=text, fields=dict(parsed.fields), **lineage)
+        return [Example(kind=kind, reason=reason, evidence=evidence, **lineage)]
+    rows = _rows(unit.prompt, parsed.fields, form)
+    if not rows:
+        evidence = f"`{unit.prompt.items}` is empty; the reply: {reply.text}"[:_MOST_EVIDENCE]
+        return [Example(kind=kind, reason="no_items", evidence=evidence, **lineage)]
+    examples = []
+    for index, (fields, at_hand) in enumerate(rows):
+        values = {**template_values(unit, {}, fence), **at_hand}
+        messages, text = build_messages(unit.prompt, values)
+        examples.append(
+            Example(kind=kind, messages=messages, text=text, fields=fields, item=index, **lineage)
+        )
+    return examples
 
 
 def parse_reply(unit: Unit, reply: Reply, form: Form, fence: Callable[[str], str]) -> Parsed:
@@ -90,6 +101,24 @@ def parse_reply(unit: Unit, reply: Reply, form: Form, fence: Callable[[str], str
     values = {**template_values(unit, {}, fence), **parsed.fields}
     made = {name: render(unit.prompt.path, t, values) for name, t in completion.set.items()}
     return Parsed({**parsed.fields, **made})
+
+
+def _rows(
+    prompt: PromptFile, fields: Mapping[str, Any], form: Form
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return, for each row of a reply, its fields and what its templates can name of the reply."""
+    if prompt.items is None:
+        return [(dict(fields), dict(fields))]
+    if asks_completion(prompt, form):  # lines are one item
+        return [(dict(fields), {**fields, "item": dict(fields)})]
+    shared = {name: value for name, value in fields.items() if name != prompt.items}
+    return [
+        (
+            {**shared, **(item if isinstance(item, dict) else {"item": item})},
+            {**fields, "item": item},
+        )
+        for item in fields[prompt.items]
+    ]
 
 
 def find_fault(prompt: PromptFile, text: str) -> str | None:

@@ -15,7 +15,7 @@ from domainforge.context import Context
 from domainforge.errors import BudgetError, ConfigError, DataError
 from domainforge.generation.chains import Chain, ask_units, look_up
 from domainforge.generation.given import given_examples
-from domainforge.generation.replies import make_example
+from domainforge.generation.replies import make_examples
 from domainforge.generation.units import Form, Task, Unit, count_steps, plan_units
 from domainforge.records import GIVEN, Example
 from domainforge.run_folder import Inputs, Output
@@ -127,20 +127,23 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             unit = chain.unit
             keys, side = (*chain.keys, reply.key), sides[unit.chunk["id"]]
             asked = (teacher.form, teacher.identity, side, teacher.fence)
-            row = make_example(unit, reply, keys, *asked, chain.bad)
+            rows = make_examples(unit, reply, keys, *asked, chain.bad)
             if chain.bad is not None:
                 counts["calls"] += 1
-                counts["repaired" if row.reason is None else "repair_failed"] += 1
-            if row.reason == "failed":
+                counts["repaired" if rows[0].reason is None else "repair_failed"] += 1
+            if rows[0].reason == "failed":
                 kind = reply.detail.partition(":")[0] or "unknown"
-                row = replace(row, reason=f"failed_{kind}")
-            examples.append(row)
-            counts["kept" if row.reason is None else "left_out"] += 1
+                rows = [replace(rows[0], reason=f"failed_{kind}")]
+            examples.extend(rows)
+            counts["done"] += 1
+            counts["kept"] += sum(row.reason is None for row in rows)
             counts["tokens"] += reply.completion_tokens
             shown = {"kept": counts["kept"], "tokens": counts["tokens"]}
             left = _paid_calls_left(counts, recent)
             money = teacher.budget.figures(left)
-            context.progress(len(examples), total, **shown, **teacher.activity(), **money)
+            context.progress(
+                len(given) + counts["done"], total, **shown, **teacher.activity(), **money
+            )
 
         def note(unit: Unit, reply: Reply) -> None:
             counts["replies"] += 1
@@ -151,7 +154,7 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
         try:
             ask_units(units, teacher, finish, note)
         except BudgetError as error:
-            done, open_units = len(examples) - len(given), total - len(examples)
+            done, open_units = counts["done"], len(units) - counts["done"]
             spent = teacher.budget.spent.nano_usd
             need = teacher.budget.project(_paid_calls_left(counts, recent)).nano_usd
             # Without a paid reply in this session there is nothing to go by.
@@ -245,13 +248,14 @@ def _write(
     out.write(example_table(made))
     out.write(example_table(dropped), "dropped")
     out.write(example_table(failed), "failed")
+    # Of what one request came to, the first row counts for it.
     account = Account(
         unit="requests and chats" if figures["given"] else "requests",
         total=total,
-        done=len(made),
+        done=sum(row.item == 0 for row in made),
         dropped=Counter(str(row.reason) for row in dropped),
         failed=Counter(str(row.reason).removeprefix("failed_") for row in failed),
-        not_reached=total - len(examples),
+        not_reached=total - sum(row.item == 0 for row in examples),
     )
     notes = list(gate_notes)
     if figures["given"]:
@@ -275,7 +279,7 @@ def _write(
             f"the teacher gave no usable reply to {total - given} requests ({dict(reasons)}); "
             f"the first: {str(first)[:300]}"
         )
-    return StageResult(account, tuple(notes), figures)
+    return StageResult(account, tuple(notes), {**figures, "rows": len(made)})
 
 
 def _tell_repairs(repaired: int, failed: int, total: int) -> list[str]:
@@ -356,6 +360,6 @@ STAGE = Stage(
     run=run,
     writes="examples",
     reads=("chunk", "assign"),
-    version=3,
+    version=4,
     identity=identify,
 )

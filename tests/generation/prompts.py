@@ -38,6 +38,26 @@ Answer: Nine beehives.
 Text: {{ unit.text }}
 Question:{{ start }}
 """
+MANY = """---
+version: 1
+purpose: All facts at once, a question about each.
+reply: {topic: str, facts: [{question: str, answer: str, quote: str}]}
+example:
+  kind: chat
+  for_each: facts
+  messages: [{user: "{{ topic }}: {{ item.question }}"}, {assistant: "{{ item.answer }}"}]
+completion:
+  fields: [question, answer]
+  set: {quote: "{{ unit.text }}", topic: "mills"}
+---
+<!-- user -->
+{{ fenced(chunk) }}
+Every fact of it.
+
+<!-- completion -->
+Text: {{ unit.text }}
+Question:
+"""
 CHAIN = """---
 version: 1
 purpose: A fact, then a question about it.

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from domainforge.generation.replies import make_example
+from domainforge.generation.replies import make_examples
 from domainforge.generation.units import Form, make_request
 from domainforge.records import Example
 from domainforge.tables import example_table
 from domainforge.teacher.request import Reply, ReplyStatus
-from tests.generation.prompts import QA, TEXT, fence, make_prompt, units_of
+from tests.generation.prompts import MANY, QA, TEXT, fence, make_prompt, units_of
 
 FIELDS = {"question": "Who built it?", "answer": "Rook", "quote": "Rook built it."}
 
@@ -23,10 +23,23 @@ def example_of(
     form: Form = "chat",
     prompt: str = QA,
 ) -> Example:
+    (row,) = examples_of(folder, text, status=status, detail=detail, form=form, prompt=prompt)
+    return row
+
+
+def examples_of(
+    folder: Path,
+    text: str,
+    *,
+    status: ReplyStatus = "ok",
+    detail: str = "",
+    form: Form = "chat",
+    prompt: str = MANY,
+) -> list[Example]:
     unit = units_of(make_prompt(folder, prompt), samples=1, form=form)[0]
     request = make_request(unit, form, 0, {}, fence)
     reply = Reply(request, "key-1", status, text, "stop", 5, 5, detail, replayed=False)
-    return make_example(unit, reply, ("key-0", "key-1"), form, "teacher", "train", fence)
+    return make_examples(unit, reply, ("key-0", "key-1"), form, "teacher", "train", fence)
 
 
 def test_a_good_reply_becomes_a_row_with_its_lineage(tmp_path: Path) -> None:
@@ -137,3 +150,60 @@ def test_a_reply_can_become_a_text(tmp_path: Path) -> None:
     prompt = "\n".join(shape if line.startswith("example:") else line for line in QA.splitlines())
     row = example_of(tmp_path, json.dumps(FIELDS), prompt=prompt)
     assert (row.kind, row.text, row.messages) == ("text", "Who built it? Rook", ())
+
+
+FACTS = [FIELDS, {**FIELDS, "question": "What did Rook build?", "answer": "It."}]
+
+
+def test_each_item_of_a_reply_becomes_a_row(tmp_path: Path) -> None:
+    reply = json.dumps({"topic": "mills", "facts": FACTS})
+    first, second = examples_of(tmp_path, reply)
+    assert [message["content"] for message in second.messages] == [
+        "mills: What did Rook build?",
+        "It.",
+    ]
+    assert second.fields == {"topic": "mills", **FACTS[1]}
+    assert (first.item, second.item) == (0, 1)
+    assert first.ledger_keys == second.ledger_keys
+
+
+def test_items_that_say_the_same_are_rows_of_their_own(tmp_path: Path) -> None:
+    rows = examples_of(tmp_path, json.dumps({"topic": "mills", "facts": [FIELDS] * 3}))
+    assert len({row.id for row in rows}) == len(example_table(rows)) == 3
+
+
+def test_a_reply_without_an_item_is_dropped_with_its_reason(tmp_path: Path) -> None:
+    (row,) = examples_of(tmp_path, json.dumps({"topic": "mills", "facts": []}))
+    assert row.reason == "no_items"
+    assert row.evidence is not None
+    assert row.evidence.startswith("`facts` is empty")
+
+
+def test_one_bad_item_is_the_fault_of_the_whole_reply(tmp_path: Path) -> None:
+    (row,) = examples_of(tmp_path, json.dumps({"topic": "mills", "facts": [FIELDS, {}]}))
+    assert row.reason == "off_schema"
+    assert row.evidence is not None
+    assert "facts.1" in row.evidence
+
+
+def test_lines_of_a_continued_text_are_one_item(tmp_path: Path) -> None:
+    row = example_of(tmp_path, " Who built it?\nAnswer: Rook", form="completion", prompt=MANY)
+    assert [message["content"] for message in row.messages] == ["mills: Who built it?", "Rook"]
+    assert row.fields["quote"]
+
+
+def test_items_need_not_have_fields(tmp_path: Path) -> None:
+    plain = (
+        MANY.replace("facts: [{question: str, answer: str, quote: str}]", "facts: [str]")
+        .partition("completion:\n")[0]
+        .replace("item.question", "item")
+        .replace("item.answer", "topic")
+    )
+    prompt = plain + "---\n<!-- user -->\n{{ fenced(chunk) }}\nFacts.\n"
+    rows = examples_of(
+        tmp_path, json.dumps({"topic": "t", "facts": ["One.", "Two."]}), prompt=prompt
+    )
+    assert [row.fields for row in rows] == [
+        {"topic": "t", "item": "One."},
+        {"topic": "t", "item": "Two."},
+    ]

@@ -20,7 +20,7 @@ from domainforge.stages.generate import GenerateConfig, identify, plan_calls
 from domainforge.tables import chunk_table, ordered_table
 from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.ledger import Ledger
-from tests.generation.prompts import CHAIN, QA
+from tests.generation.prompts import CHAIN, MANY, QA
 from tests.support.teacher_server import TeacherServer
 
 SENTENCES = (
@@ -443,3 +443,20 @@ def test_the_completion_form_goes_sentence_by_sentence(tmp_path: Path) -> None:
         chunk = chunks[row["chunk_id"]]
         span = chunk["text"][row["start"] - chunk["start"] : row["end"] - chunk["start"]]
         assert json.loads(row["fields"])["quote"] == span
+
+
+def test_a_reply_of_many_items_is_one_request_and_many_rows(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.prompt("many", MANY)
+    with TeacherServer() as server:
+        tasks = [{"prompt": "many", "per_chunk": 2}, {"prompt": "ask"}]
+        result, out = room.run(server, tasks=tasks)
+        requests = len(server.seen)
+    rows = out.read().to_pylist()
+    many = [row for row in rows if row["prompt"] == "many"]
+    assert requests == result.account.total == result.account.done == 9
+    assert result.account.balances
+    assert result.figures["rows"] == len(rows) > 9
+    assert len({row["id"] for row in rows}) == len(rows)
+    assert Counter(row["item"] for row in many)[0] == 6
+    assert all(row["item"] == 0 for row in rows if row["prompt"] == "ask")
