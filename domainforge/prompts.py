@@ -5,89 +5,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import Field, ValidationError, field_validator
+from pydantic import ValidationError
 
 from domainforge.errors import PromptError
 from domainforge.files import shipped_folder
+from domainforge.prompt_header import PromptHeader, reply_schema
 from domainforge.records import text_hash
-from domainforge.stage import Settings
 
 _SECTION = re.compile(r"^<!--\s*(system|user|completion|step:\s*[\w-]+)\s*-->[ \t]*$", re.MULTILINE)
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _ROLES = ("system", "user", "assistant")
-_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+_AT_HAND = frozenset(("document", "chunk", "unit", "sample", "fenced", "item"))
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
 )
 # What an expression in a template can raise besides Jinja's own errors: `1 / 0`, `"a" + 1` ...
 _RENDER_ERRORS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)
-
-
-class CompletionHeader(Settings):
-    """How a teacher that only continues text is asked."""
-
-    over: Literal["chunk", "sentence"] = Field("sentence", description="What it goes over.")
-    fields: tuple[str, ...] = Field(
-        description="Labels of the lines that the teacher writes, in order; the body ends with "
-        "the first label (`Question:`), or with the label and how the line begins."
-    )
-    set: dict[str, str] = Field({}, description="Fields filled by template, not by the teacher.")
-    stop: tuple[str, ...] = Field(("\n\n",), description="Texts that end the reply.")
-    max_tokens: int = Field(80, ge=1, description="Longest reply.")
-    temperature: float = Field(0.2, ge=0, description="Sampling temperature.")
-    variants: tuple[dict[str, str], ...] = Field(
-        ({},),
-        description="Values for the body, taken in turn by the number of the sample. The key "
-        "`needs` is a regular expression that the text must match for the variant to be taken.",
-    )
-
-    @field_validator("variants")
-    @classmethod
-    def _check_needs(cls, value: tuple[dict[str, str], ...]) -> tuple[dict[str, str], ...]:
-        for variant in value:
-            try:
-                re.compile(variant.get("needs", ""))
-            except re.error as error:
-                raise ValueError(
-                    f"needs: {variant['needs']!r} is no regular expression: {error}"
-                ) from error
-        return value
-
-    def variant(self, text: str, sample: int) -> dict[str, str] | None:
-        """Return the values of that sample: the applicable variants in order, each once.
-
-        A single variant serves every sample; of several, None where all have been taken.
-        """
-        fitting = [v for v in self.variants if re.search(v.get("needs", ""), text)]
-        if sample >= len(fitting):
-            if len(self.variants) > 1 or not fitting:
-                return None
-            sample = 0
-        return {name: value for name, value in fitting[sample].items() if name != "needs"}
-
-
-class PromptHeader(Settings):
-    """The YAML header of a prompt file."""
-
-    version: int = Field(ge=1, description="Raised by the author when the prompt changes meaning.")
-    purpose: str = Field(description="What the prompt is for, in a sentence.")
-    source: str = Field("", description="Paper or project that the recipe comes from.")
-    over: Literal["chunk", "sentence"] = Field("chunk", description="What it goes over.")
-    reply: dict[str, Any] = Field(description="Fields of the reply, or a full JSON Schema.")
-    example: dict[str, Any] = Field(description="How a reply becomes an example.")
-    temperature: float = Field(0.7, ge=0, description="Sampling temperature.")
-    max_tokens: int = Field(300, ge=1, description="Longest reply of one step.")
-    repair: bool = Field(
-        True,
-        description="Whether a reply of the chat form that doesn't fit `reply` is asked for once "
-        "more, with what is wrong with it.",
-    )
-    completion: CompletionHeader | None = Field(None, description="The few-shot form.")
 
 
 @dataclass(frozen=True)
@@ -195,6 +133,7 @@ def parse_prompt(path: Path) -> PromptFile:
     if completion is None and header.completion is not None:
         raise PromptError(f"{path}: has 'completion:' in its header but no '<!-- completion -->'")
     _check_schema(path, header.reply)
+    _check_attributes(path, header, sections)
     prompt = PromptFile(path.stem, path, text_hash(text), header, steps, completion)
     _check_example(prompt)
     return prompt
@@ -213,18 +152,6 @@ def render(path: Path, template: str, values: Mapping[str, Any]) -> str:
         raise PromptError(f"{path}: {error}; at hand are: {names}") from error
 
 
-def reply_schema(reply: Mapping[str, Any]) -> dict[str, Any]:
-    """Expand `{question: str, tags: [str]}` to JSON Schema; a full schema passes as it is."""
-    if "type" in reply and "properties" in reply:
-        return dict(reply)
-    return {
-        "type": "object",
-        "properties": {name: _expand(kind) for name, kind in reply.items()},
-        "required": list(reply),
-        "additionalProperties": False,
-    }
-
-
 def build_messages(
     prompt: PromptFile, values: Mapping[str, Any]
 ) -> tuple[tuple[dict[str, str], ...], str | None]:
@@ -241,16 +168,6 @@ def build_messages(
         ((role, template),) = message.items()
         messages.append({"role": role, "content": render(prompt.path, template, values)})
     return tuple(messages), None
-
-
-def _expand(kind: Any) -> dict[str, Any]:
-    if isinstance(kind, list) and len(kind) == 1:
-        return {"type": "array", "items": _expand(kind[0])}
-    if isinstance(kind, dict):
-        return kind if "type" in kind else reply_schema(kind)
-    if isinstance(kind, str) and kind in _TYPES:
-        return {"type": _TYPES[kind]}
-    raise PromptError(f"reply: unknown type {kind!r}; there are {', '.join(_TYPES)} and [type]")
 
 
 def _parse_header(path: Path, text: str) -> PromptHeader:
@@ -312,6 +229,24 @@ def _make_steps(
     if not steps:
         raise PromptError(f"{path}: has no '<!-- user -->' section")
     return tuple(steps), completion
+
+
+def _check_attributes(
+    path: Path, header: PromptHeader, sections: Sequence[tuple[str, str]]
+) -> None:
+    """Refuse an attribute that nothing reads, or that hides what else is at hand."""
+    read: set[str] = set()
+    for _, text in sections:
+        read |= meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
+    steps = {kind.partition(":")[2] or "reply" for kind, _ in sections if kind not in _ROLES[:1]}
+    for name in header.attributes:
+        if name in _AT_HAND or name in steps or name in header.reply:
+            raise PromptError(f"{path}: attributes: {name!r} is the name of something else")
+        if name not in read:
+            raise PromptError(
+                f"{path}: attributes: {name!r} is read by no section; write {{{{ {name} }}}} where "
+                "it is to stand"
+            )
 
 
 def _check_schema(path: Path, reply: Mapping[str, Any]) -> None:

@@ -102,6 +102,7 @@ class Example:
         unit: Which part of the chunk was asked about (0 where the chunk is whole).
         sample: How often the same was asked before.
         item: Which of the rows that one reply came to.
+        attributes: What was drawn for it: audience, question type ...
         scores: Name to number, filled by later stages.
         reason: Why it was dropped; None while kept.
         evidence: What shows the reason.
@@ -122,6 +123,7 @@ class Example:
     unit: int = 0
     sample: int = 0
     item: int = 0
+    attributes: dict[str, str] = field(default_factory=dict)
     sampling: dict[str, Any] = field(default_factory=dict)
     ledger_keys: tuple[str, ...] = ()
     side: str | None = None

@@ -65,6 +65,7 @@ EXAMPLE_SCHEMA = pa.schema(
         ("unit", pa.int32()),
         ("sample", pa.int32()),
         ("item", pa.int32()),
+        ("attributes", pa.string()),
         ("prompt", pa.string()),
         ("prompt_hash", pa.string()),
         ("teacher", pa.string()),
@@ -99,7 +100,7 @@ def example_table(examples: Iterable[Example]) -> pa.Table:
     """Put examples in a table, ordered by id."""
     rows = [{**asdict(e), "id": e.id} for e in examples]
     for row in rows:
-        for name in ("fields", "sampling", "scores"):
+        for name in ("fields", "attributes", "sampling", "scores"):
             row[name] = canonical_json(row[name])
     return ordered_table(rows, EXAMPLE_SCHEMA)
 

@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("table_writer",),
     ("languages",),
     ("run_folder",),
+    ("prompt_header",),
     ("prompts",),
     (
         "chunking",

@@ -64,6 +64,7 @@ def make_examples(
             "stop": list(reply.request.stop),
         },
         "ledger_keys": keys,
+        "attributes": dict(unit.attributes),
         "side": side,
     }
     if bad is not None:

@@ -3,9 +3,10 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from domainforge.generation.attributes import Shares, draw_attributes
 from domainforge.prompts import PromptFile, render
 from domainforge.sentences import split_sentences
 from domainforge.teacher.request import Request
@@ -22,10 +23,20 @@ _SAID_BY_KEYS = {"type", "properties", "required", "additionalProperties", "titl
 
 @dataclass(frozen=True)
 class Task:
-    """A prompt and how often it is asked of each unit."""
+    """A prompt and how often it is asked of each unit.
+
+    Attributes:
+        attributes: Shares in the place of the prompt's own, by name.
+    """
 
     prompt: PromptFile
     samples: int
+    attributes: Shares = field(default_factory=dict)
+
+    @property
+    def shares(self) -> Shares:
+        """Shares of all attributes."""
+        return {**self.prompt.header.attributes, **self.attributes}
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,7 @@ class Unit:
         index: Number of the passage in the chunk.
         sample: How often the same was asked before.
         variant: Values that the prompt takes for this sample.
+        attributes: What was drawn for it.
     """
 
     prompt: PromptFile
@@ -50,6 +62,7 @@ class Unit:
     index: int
     sample: int
     variant: Mapping[str, str]
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan_units(
@@ -62,8 +75,10 @@ def plan_units(
             completion = header.completion if asks_completion(task.prompt, form) else None
             over = completion.over if completion else header.over
             spans = [(0, len(chunk["text"]))] if over == "chunk" else passages(chunk["text"])
+            shares = task.shares
             for index, (start, end) in enumerate(spans):
                 text = chunk["text"][start:end]
+                place = f"{task.prompt.name}\0{chunk['id']}\0{index}"
                 for sample in range(task.samples):
                     variant = completion.variant(text, sample) if completion else {}
                     if variant is None:
@@ -77,6 +92,7 @@ def plan_units(
                         index,
                         sample,
                         variant,
+                        draw_attributes(shares, place, sample),
                     )
 
 
@@ -170,6 +186,7 @@ def template_values(
         "unit": {"text": " ".join(unit.text.split()), "index": unit.index},
         "sample": unit.sample,
         "fenced": fenced,
+        **unit.attributes,
         **unit.variant,
         **replies,
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from domainforge.context import Context
 from domainforge.errors import BudgetError, ConfigError, DataError
@@ -17,6 +17,7 @@ from domainforge.generation.chains import Chain, ask_units, look_up
 from domainforge.generation.given import given_examples
 from domainforge.generation.replies import make_examples
 from domainforge.generation.units import Form, Task, Unit, count_steps, plan_units
+from domainforge.prompt_header import read_shares
 from domainforge.records import GIVEN, Example
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
@@ -69,6 +70,16 @@ class TaskConfig(Settings):
         description="Times it is asked of each chunk (of each sentence, where the prompt goes "
         "sentence by sentence, as the embedded teacher needs it).",
     )
+    attributes: dict[str, dict[str, float]] = Field(
+        {},
+        description="Shares in the place of the prompt file's own: "
+        "`attributes: {audience: {children: 3, experts: 1}}`.",
+    )
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _take_shares(cls, value: Any) -> Any:
+        return read_shares(value)
 
 
 class GenerateConfig(Settings):
@@ -317,7 +328,17 @@ def _units(
     if not config.tasks:
         return []
     form: Form = context.teacher_config.resolved_form
-    tasks = [Task(context.prompt(task.prompt), task.per_chunk) for task in config.tasks]
+    tasks = [
+        Task(context.prompt(task.prompt), task.per_chunk, task.attributes) for task in config.tasks
+    ]
+    for task in tasks:
+        unread = task.attributes.keys() - task.prompt.header.attributes.keys()
+        if unread:
+            has = ", ".join(task.prompt.header.attributes) or "none"
+            raise ConfigError(
+                f"generate.tasks: {task.prompt.name}: attributes: {min(unread)!r} is none of the "
+                f"prompt file's; it has {has}"
+            )
     names = Counter(task.prompt.name for task in tasks)
     double = [name for name, count in names.items() if count > 1]
     if double:

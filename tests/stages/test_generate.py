@@ -460,3 +460,26 @@ def test_a_reply_of_many_items_is_one_request_and_many_rows(tmp_path: Path) -> N
     assert len({row["id"] for row in rows}) == len(rows)
     assert Counter(row["item"] for row in many)[0] == 6
     assert all(row["item"] == 0 for row in rows if row["prompt"] == "ask")
+
+
+def test_rows_carry_what_was_drawn_for_them(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    header = "temperature: 0.5\nattributes: {audience: [children, experts]}"
+    room.prompt(
+        "ask", QA.replace("temperature: 0.5", header).replace("Question n", "{{ audience }} n")
+    )
+    with TeacherServer() as server:
+        _, out = room.run(server)
+        share = {"audience": {"experts": 1}}
+        tasks = [{"prompt": "ask", "per_chunk": 4, "attributes": share}]
+        before = len(server.seen)
+        _, only = room.run(server, "only", tasks=tasks)
+        asked_again = len(server.seen) - before
+        with pytest.raises(
+            ConfigError, match="'tone' is none of the prompt file's; it has audience"
+        ):
+            room.run(server, "bad", tasks=[{"prompt": "ask", "attributes": {"tone": ["dry"]}}])
+    drawn = Counter(json.loads(row["attributes"])["audience"] for row in out.read().to_pylist())
+    assert drawn == {"children": 6, "experts": 6}
+    assert {row["attributes"] for row in only.read().to_pylist()} == {'{"audience":"experts"}'}
+    assert asked_again == 6, "what was asked for experts before comes from the ledger"

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from jsonschema.validators import validator_for
 
-from domainforge.prompts import reply_schema
+from domainforge.prompt_header import reply_schema
 from domainforge.teacher.transports.schema import response_format
 
 TEXT = {"type": "string"}

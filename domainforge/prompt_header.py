@@ -1,0 +1,127 @@
+"""The header of a prompt file: its keys, what they mean, and the shape of replies it asks for."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from domainforge.errors import PromptError
+from domainforge.stage import Settings
+
+_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+
+
+class CompletionHeader(Settings):
+    """How a teacher that only continues text is asked."""
+
+    over: Literal["chunk", "sentence"] = Field("sentence", description="What it goes over.")
+    fields: tuple[str, ...] = Field(
+        description="Labels of the lines that the teacher writes, in order; the body ends with "
+        "the first label (`Question:`), or with the label and how the line begins."
+    )
+    set: dict[str, str] = Field({}, description="Fields filled by template, not by the teacher.")
+    stop: tuple[str, ...] = Field(("\n\n",), description="Texts that end the reply.")
+    max_tokens: int = Field(80, ge=1, description="Longest reply.")
+    temperature: float = Field(0.2, ge=0, description="Sampling temperature.")
+    variants: tuple[dict[str, str], ...] = Field(
+        ({},),
+        description="Values for the body, taken in turn by the number of the sample. The key "
+        "`needs` is a regular expression that the text must match for the variant to be taken.",
+    )
+
+    @field_validator("variants")
+    @classmethod
+    def _check_needs(cls, value: tuple[dict[str, str], ...]) -> tuple[dict[str, str], ...]:
+        for variant in value:
+            try:
+                re.compile(variant.get("needs", ""))
+            except re.error as error:
+                raise ValueError(
+                    f"needs: {variant['needs']!r} is no regular expression: {error}"
+                ) from error
+        return value
+
+    def variant(self, text: str, sample: int) -> dict[str, str] | None:
+        """Return the values of that sample: the applicable variants in order, each once.
+
+        A single variant serves every sample; of several, None where all have been taken.
+        """
+        fitting = [v for v in self.variants if re.search(v.get("needs", ""), text)]
+        if sample >= len(fitting):
+            if len(self.variants) > 1 or not fitting:
+                return None
+            sample = 0
+        return {name: value for name, value in fitting[sample].items() if name != "needs"}
+
+
+class PromptHeader(Settings):
+    """The YAML header of a prompt file."""
+
+    version: int = Field(ge=1, description="Raised by the author when the prompt changes meaning.")
+    purpose: str = Field(description="What the prompt is for, in a sentence.")
+    source: str = Field("", description="Paper or project that the recipe comes from.")
+    over: Literal["chunk", "sentence"] = Field("chunk", description="What it goes over.")
+    reply: dict[str, Any] = Field(description="Fields of the reply, or a full JSON Schema.")
+    example: dict[str, Any] = Field(description="How a reply becomes an example.")
+    attributes: dict[str, dict[str, float]] = Field(
+        {},
+        description="What varies from sample to sample: for each name at hand in the body its "
+        "values, as a list or with their shares (`audience: {children: 1, experts: 2}`).",
+    )
+    temperature: float = Field(0.7, ge=0, description="Sampling temperature.")
+    max_tokens: int = Field(300, ge=1, description="Longest reply of one step.")
+    repair: bool = Field(
+        True,
+        description="Whether a reply of the chat form that doesn't fit `reply` is asked for once "
+        "more, with what is wrong with it.",
+    )
+    completion: CompletionHeader | None = Field(None, description="The few-shot form.")
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _take_shares(cls, value: Any) -> Any:
+        return read_shares(value)
+
+
+def read_shares(value: Any) -> Any:
+    """Take a list of values as equal shares; refuse what leaves nothing to draw.
+
+    Raises:
+        ValueError: No value, or no share above 0.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    shares: dict[Any, Any] = {}
+    for name, values in value.items():
+        if isinstance(values, list | tuple):
+            values = dict.fromkeys(map(str, values), 1.0)
+        if isinstance(values, Mapping):
+            numbers = [share for share in values.values() if isinstance(share, int | float)]
+            if not any(share > 0 for share in numbers) or any(share < 0 for share in numbers):
+                raise ValueError(f"{name}: needs values with a share of 0 or more, one above 0")
+            values = {str(key): share for key, share in values.items()}
+        shares[name] = values
+    return shares
+
+
+def reply_schema(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """Expand `{question: str, tags: [str]}` to JSON Schema; a full schema passes as it is."""
+    if "type" in reply and "properties" in reply:
+        return dict(reply)
+    return {
+        "type": "object",
+        "properties": {name: _expand(kind) for name, kind in reply.items()},
+        "required": list(reply),
+        "additionalProperties": False,
+    }
+
+
+def _expand(kind: Any) -> dict[str, Any]:
+    if isinstance(kind, list) and len(kind) == 1:
+        return {"type": "array", "items": _expand(kind[0])}
+    if isinstance(kind, dict):
+        return kind if "type" in kind else reply_schema(kind)
+    if isinstance(kind, str) and kind in _TYPES:
+        return {"type": _TYPES[kind]}
+    raise PromptError(f"reply: unknown type {kind!r}; there are {', '.join(_TYPES)} and [type]")
