@@ -1,0 +1,65 @@
+"""Every prompt file that ships: it renders on any passage, and reads all that it declares."""
+
+import re
+from pathlib import Path
+
+import pytest
+from jinja2 import meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from domainforge.generation.units import Form, Task, make_request, plan_units
+from domainforge.prompt_check import try_prompt
+from domainforge.prompts import PromptFile, load_prompt, parse_prompt
+from tests.generation.prompts import fence, make_chunk
+
+FOLDER = Path(__file__).parents[2] / "prompts"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.md"))
+PASSAGES = (
+    "The lamp of the Skerry Light was first lit on 4 May 1887 by the keeper Maud Tarrant.",
+    "Im Jahr 1742 baute der Zimmermann Anselm Rook die Mühle am Fluss; sie mahlt noch heute.",
+    "| pump | litres |\n|---|---|\n| A | 12 |\n| B | 30 |\n\nPump B is for winter {{ x }}.",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_renders_on_three_passages(tmp_path: Path, name: str) -> None:
+    prompt = load_prompt(name, tmp_path)
+    forms: tuple[Form, ...] = ("chat", "completion") if prompt.completion else ("chat",)
+    for form in forms:
+        for text in PASSAGES:
+            chunk = {**make_chunk(), "text": text}
+            units = list(plan_units([chunk], [Task(prompt, 3)], form))
+            assert units, f"nothing is asked about {text}"
+            for unit in units:
+                request = make_request(unit, form, 0, {}, fence)
+                asked = request.prompt or "\n".join(m["content"] for m in request.messages)
+                assert " ".join(unit.text.split())[:40] in " ".join(asked.split())
+                assert not re.search(r"\{%|\{\{(?! x)", asked)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_that_it_declares_is_read(name: str) -> None:
+    prompt = parse_prompt(FOLDER / f"{name}.md")
+    asked = _names_in(*(part for step in prompt.steps for part in (step.system or "", step.user)))
+    assert prompt.header.attributes.keys() <= asked
+    assert prompt.header.source, "where the recipe comes from"
+    assert "fenced" in asked, "the passage is told apart from the prompt"
+    shown = _names_in(*_example(prompt))
+    unread = prompt.header.reply.keys() - shown - {"quote"}  # which the filter reads
+    assert not unread, "the teacher is paid for fields that nothing reads"
+    assert try_prompt(prompt)
+
+
+def _example(prompt: PromptFile) -> list[str]:
+    shape = prompt.header.example
+    templates = [shape["text"]] if "text" in shape else []
+    templates += [text for message in shape.get("messages", ()) for text in message.values()]
+    return [*templates, *(f"{{{{ {shape['for_each']} }}}}" for _ in range("for_each" in shape))]
+
+
+def _names_in(*templates: str) -> set[str]:
+    environment = ImmutableSandboxedEnvironment()
+    found: set[str] = set()
+    for template in templates:
+        found |= meta.find_undeclared_variables(environment.parse(template))
+    return found
