@@ -12,6 +12,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from runs import keep_rates, print_table, run_pipeline, sets, shown
 
@@ -63,11 +64,20 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def _prepare(data: Path, project: Path, count: int) -> int:
-    """Write sources, exam and two pipeline files; return the number of questions."""
+def shortest_stories(data: Path, count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the shortest stories, and the questions about them."""
     lines = (data / "documents.jsonl").read_text(encoding="utf-8").splitlines()
     stories = sorted((json.loads(line) for line in lines), key=lambda s: (len(s["text"]), s["id"]))
-    chosen, others = stories[:count], stories[count : 2 * count]
+    names = {story["id"] for story in stories[:count]}
+    asked = (data / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    questions = [question for question in map(json.loads, asked) if question["doc_id"] in names]
+    return stories[:count], questions
+
+
+def _prepare(data: Path, project: Path, count: int) -> int:
+    """Write sources, exam and two pipeline files; return the number of questions."""
+    stories, questions = shortest_stories(data, 2 * count)
+    chosen, others = stories[:count], stories[count:]
     for name, part in (("stories", chosen), ("others", others)):
         folder = project / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -76,8 +86,7 @@ def _prepare(data: Path, project: Path, count: int) -> int:
             (folder / f"{story['id']}.md").write_text(text, encoding="utf-8")
     wanted = {story["id"] for story in chosen}
     exam = []
-    for line in (data / "questions.jsonl").read_text(encoding="utf-8").splitlines():
-        question = json.loads(line)
+    for question in questions:
         if question["doc_id"] in wanted:
             exam.append(
                 {
