@@ -36,8 +36,9 @@ from domainforge.sentences import split_sentences
 
 RECIPES: dict[str, tuple[tuple[str, int], ...]] = {
     "questions": (("qa", 4),),
+    "answer first": (("answer_first", 4),),
     "rephrase": (("rephrase", 4),),
-    "questions and rephrase": (("qa", 2), ("rephrase", 2)),
+    "both questions": (("qa", 2), ("answer_first", 2)),
 }
 MOST_WORDS = 60
 COPIED_WORDS = 12

@@ -9,13 +9,14 @@ from pydantic import Field, field_validator
 from domainforge.errors import PromptError
 from domainforge.stage import Settings
 
+Over = Literal["chunk", "sentence", "span"]
 _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
 class CompletionHeader(Settings):
     """How a teacher that only continues text is asked."""
 
-    over: Literal["chunk", "sentence"] = Field("sentence", description="What it goes over.")
+    over: Over = Field("sentence", description="What it goes over.")
     fields: tuple[str, ...] = Field(
         description="Labels of the lines that the teacher writes, in order; the body ends with "
         "the first label (`Question:`), or with the label and how the line begins."
@@ -61,7 +62,11 @@ class PromptHeader(Settings):
     version: int = Field(ge=1, description="Raised by the author when the prompt changes meaning.")
     purpose: str = Field(description="What the prompt is for, in a sentence.")
     source: str = Field("", description="Paper or project that the recipe comes from.")
-    over: Literal["chunk", "sentence"] = Field("chunk", description="What it goes over.")
+    over: Over = Field(
+        "chunk",
+        description="What it goes over: `chunk`, `sentence`, or `span`: the parts of a sentence "
+        "that can be asked for, each once, at hand as `span` and `span_kind`.",
+    )
     reply: dict[str, Any] = Field(description="Fields of the reply, or a full JSON Schema.")
     example: dict[str, Any] = Field(description="How a reply becomes an example.")
     attributes: dict[str, dict[str, float]] = Field(

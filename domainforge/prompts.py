@@ -20,7 +20,7 @@ from domainforge.records import text_hash
 _SECTION = re.compile(r"^<!--\s*(system|user|completion|step:\s*[\w-]+)\s*-->[ \t]*$", re.MULTILINE)
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _ROLES = ("system", "user", "assistant")
-_AT_HAND = frozenset(("document", "chunk", "unit", "sample", "fenced", "item"))
+_AT_HAND = frozenset(("document", "chunk", "unit", "sample", "span", "span_kind", "fenced", "item"))
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
 )

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from domainforge.generation.attributes import Shares, draw_attributes
+from domainforge.generation.spans import answer_spans
+from domainforge.prompt_header import CompletionHeader, Over
 from domainforge.prompts import PromptFile, render
 from domainforge.sentences import split_sentences
 from domainforge.teacher.request import Request
@@ -79,10 +81,7 @@ def plan_units(
             for index, (start, end) in enumerate(spans):
                 text = chunk["text"][start:end]
                 place = f"{task.prompt.name}\0{chunk['id']}\0{index}"
-                for sample in range(task.samples):
-                    variant = completion.variant(text, sample) if completion else {}
-                    if variant is None:
-                        break
+                for sample, variant in enumerate(_variants(over, completion, text, task.samples)):
                     yield Unit(
                         task.prompt,
                         chunk,
@@ -94,6 +93,31 @@ def plan_units(
                         variant,
                         draw_attributes(shares, place, sample),
                     )
+
+
+def _variants(
+    over: Over, completion: CompletionHeader | None, text: str, most: int
+) -> Iterator[Mapping[str, str]]:
+    """Yield what the samples of one passage differ in, until there is no more or enough."""
+    spans = asked_spans(text)[:most] if over == "span" else [{}] * most
+    for sample, span in enumerate(spans):
+        variant = completion.variant(text, sample) if completion else {}
+        if variant is None:
+            return
+        yield {**variant, **span}
+
+
+def asked_spans(text: str) -> list[dict[str, str]]:
+    """Return what can be asked for in a passage: spans of its last sentence, and their kinds."""
+    sentences = split_sentences(text)
+    if not sentences:
+        return []
+    start, end = sentences[-1]
+    sentence = " ".join(text[start:end].split())
+    return [
+        {"span": sentence[span.start : span.end], "span_kind": span.kind}
+        for span in answer_spans(sentence)
+    ]
 
 
 def passages(text: str) -> list[tuple[int, int]]:
@@ -170,15 +194,14 @@ def template_values(
         "context": unit.chunk.get("context") or "",
     }
 
-    def fenced(of: Mapping[str, Any]) -> str:
+    def fenced(of: Mapping[str, Any] | str) -> str:
+        if isinstance(of, str):
+            return _between_markers(of, fence(unit.chunk["id"]), fence)
         # Title, headings and a cut table's head are the document's words too: they stand inside.
         context = of.get("context")
         text = f"{context}\n{of['text']}" if context else of["text"]
         body = f"# {' > '.join([unit.chunk['title'], *of['headings']])}\n\n{text}"
-        marker = fence(of["id"])
-        while marker in body:  # nobody can aim for this; it must not happen by chance either
-            marker = fence(marker)
-        return f"<passage {marker}>\n{body}\n</passage {marker}>"
+        return _between_markers(body, fence(of["id"]), fence)
 
     return {
         "document": {"title": unit.chunk["title"], "uri": unit.chunk["uri"]},
@@ -190,6 +213,12 @@ def template_values(
         **unit.variant,
         **replies,
     }
+
+
+def _between_markers(body: str, marker: str, fence: Callable[[str], str]) -> str:
+    while marker in body:  # nobody can aim for this; it must not happen by chance either
+        marker = fence(marker)
+    return f"<passage {marker}>\n{body}\n</passage {marker}>"
 
 
 def count_steps(prompt: PromptFile, form: Form) -> int:

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domainforge.generation.spans import answer_spans
+from domainforge.generation.units import asked_spans
+from tests.generation.prompts import make_prompt, units_of
+
+OVER_SPANS = """---
+version: 1
+purpose: A question for an answer.
+over: span
+reply: {question: str}
+example: {kind: chat, messages: [{user: "{{ question }}"}, {assistant: "{{ span }}"}]}
+completion:
+  over: span
+  fields: [question]
+---
+<!-- user -->
+{{ fenced(chunk) }} {{ fenced(span) }} {{ span_kind }}
+
+<!-- completion -->
+{{ unit.text }} {{ span }}
+Question:
+"""
+
+
+def spans(sentence: str) -> dict[str, str]:
+    return {sentence[span.start : span.end]: span.kind for span in answer_spans(sentence)}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "found"),
+    [
+        (
+            "The orchard of Sellwick Abbey holds 312 pear trees and nine beehives.",
+            {
+                "312 pear trees": "number",
+                "nine beehives": "number",
+                "Sellwick Abbey": "name",
+                "holds 312 pear trees and nine beehives": "deed",
+                "The orchard": "thing",
+            },
+        ),
+        (
+            "On 4 May 1887 the keeper lit the lamp, because a ship had run aground.",
+            {
+                "4 May 1887": "date",
+                "the keeper": "thing",
+                "lit the lamp": "deed",
+                "the lamp": "thing",
+                "because a ship had run aground": "reason",
+                "a ship": "thing",
+            },
+        ),
+        (
+            "She opened the chest by turning the brass key, when the guard slept.",
+            {
+                "the brass key": "thing",
+                "the chest": "thing",
+                "the guard": "thing",
+                "when the guard slept": "time",
+                "by turning the brass key": "manner",
+            },
+        ),
+    ],
+)
+def test_what_can_be_asked_for(sentence: str, found: dict[str, str]) -> None:
+    own = spans(sentence)
+    assert {text: own.get(text) for text in found} == found
+
+
+def test_a_span_is_not_most_of_the_sentence_and_comes_once() -> None:
+    assert spans("The mill burned down.") == {"The mill": "thing"}
+    assert [text.casefold() for text in spans("The dog saw the dog near the Dog.")] == ["the dog"]
+    assert spans("") == spans("Yes.") == {}
+
+
+@given(
+    st.text(max_size=300)
+    | st.lists(st.sampled_from(["the", "4", "May", ".", ",", "because", "Rook", "a"])).map(" ".join)
+)
+def test_spans_lie_in_the_sentence(sentence: str) -> None:
+    for span in answer_spans(sentence):
+        assert 0 <= span.start < span.end <= len(sentence)
+        assert sentence[span.start : span.end].strip() == sentence[span.start : span.end]
+
+
+def test_long_sentences_take_linear_time() -> None:
+    assert answer_spans("the carpenter walked, because " * 20_000)
+    assert answer_spans("walked " * 50_000) == []
+
+
+def test_of_a_passage_the_last_sentence_is_asked_about() -> None:
+    texts = [each["span"] for each in asked_spans("Maud came.\nShe kept 12\nwicks.")]
+    assert texts == ["12 wicks"]
+    assert asked_spans(" ") == []
+
+
+def test_each_span_is_asked_for_once(tmp_path: Path) -> None:
+    prompt = make_prompt(tmp_path, OVER_SPANS)
+    for form in ("chat", "completion"):
+        units = units_of(prompt, samples=9, form=form)
+        asked = [(unit.index, unit.variant["span"]) for unit in units]
+        assert len(asked) == len(set(asked)) > 4
+        assert all(unit.variant["span"] in " ".join(unit.text.split()) for unit in units)
+        few = units_of(prompt, samples=1, form=form)
+        assert [unit.variant["span"] for unit in few] == [
+            unit.variant["span"] for unit in units if unit.sample == 0
+        ]
