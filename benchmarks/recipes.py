@@ -30,7 +30,7 @@ from fairytale import shortest_stories
 from runs import print_table, run_pipeline, sets
 
 from domainforge.filters.words import contains_words, content_terms, words
-from domainforge.records import said_in
+from domainforge.records import NO_TEACHER, said_in
 from domainforge.run_folder import read_table
 from domainforge.sentences import split_sentences
 
@@ -38,6 +38,8 @@ RECIPES: dict[str, tuple[tuple[str, int], ...]] = {
     "questions": (("qa", 4),),
     "answer first": (("answer_first", 4),),
     "rephrase": (("rephrase", 4),),
+    "cloze": (("cloze", 4),),
+    "questions and cloze": (("qa", 4), ("cloze", 4)),
     "both questions": (("qa", 2), ("answer_first", 2)),
 }
 MOST_WORDS = 60
@@ -61,7 +63,7 @@ class Said:
     story: str
     text: str
     tokens: int
-    request: tuple[Any, ...] = ()
+    request: tuple[Any, ...] | None = None
 
 
 def main() -> None:
@@ -142,7 +144,8 @@ def measure(
     """Read a run's rows."""
     made = [said for said in rows_of(folder, "examples") if usable(said, texts)]
     kept = [said for said in rows_of(folder, "kept") if usable(said, texts)]
-    return Result(record["stages"]["generate"]["account"]["total"], made, kept)
+    generate = record["stages"]["generate"]
+    return Result(generate["account"]["total"] - generate["figures"]["silent"], made, kept)
 
 
 def rows_of(folder: Path, table: str) -> Iterable[Said]:
@@ -150,7 +153,8 @@ def rows_of(folder: Path, table: str) -> Iterable[Said]:
     for row in read_table(folder / table).to_pylist():
         text = row["text"] if row["kind"] == "text" else said_in(row)
         request = (row["chunk_id"], row["prompt"], row["unit"], row["sample"])
-        yield Said(row["uri"], text, len(words(text)), request)
+        asked = row["teacher"] != NO_TEACHER
+        yield Said(row["uri"], text, len(words(text)), request if asked else None)
 
 
 def usable(said: Said, texts: dict[str, str]) -> bool:
@@ -184,11 +188,14 @@ def at_calls(questions: Sequence[Question], result: Result, calls: int) -> float
         return float(covered(questions, result.kept))
     drawn = random.Random(7)
     # A request without a kept row is as likely to be drawn as any other.
-    numbers = {request: n for n, request in enumerate(sorted({s.request for s in result.kept}))}
+    asked = sorted({said.request for said in result.kept if said.request is not None})
+    numbers = {request: number for number, request in enumerate(asked)}
     counts = []
     for _ in range(DRAWS):
         chosen = set(drawn.sample(range(result.calls), calls))
-        rows = [said for said in result.kept if numbers[said.request] in chosen]
+        rows = [
+            said for said in result.kept if said.request is None or numbers[said.request] in chosen
+        ]
         counts.append(covered(questions, rows))
     return mean(counts)
 
@@ -200,7 +207,7 @@ def report(
     wanted: int | None,
 ) -> None:
     """Print the table, and the figures as JSON."""
-    calls = wanted or min(result.calls for result in found.values())
+    calls = wanted or min((result.calls for result in found.values() if result.calls), default=0)
     sentences = [
         Said(story, text[start:end], 0)
         for story, text in texts.items()

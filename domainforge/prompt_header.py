@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from domainforge.errors import PromptError
 from domainforge.stage import Settings
@@ -67,7 +67,14 @@ class PromptHeader(Settings):
         description="What it goes over: `chunk`, `sentence`, or `span`: the parts of a sentence "
         "that can be asked for, each once, at hand as `span` and `span_kind`.",
     )
-    reply: dict[str, Any] = Field(description="Fields of the reply, or a full JSON Schema.")
+    asks: bool = Field(
+        True,
+        description="Whether the teacher is asked. Without it a row is made of the passage alone, "
+        "by `example`; the file has no body then, and no `reply`.",
+    )
+    reply: dict[str, Any] = Field(
+        {}, validate_default=True, description="Fields of the reply, or a full JSON Schema."
+    )
     example: dict[str, Any] = Field(description="How a reply becomes an example.")
     attributes: dict[str, dict[str, float]] = Field(
         {},
@@ -82,6 +89,13 @@ class PromptHeader(Settings):
         "more, with what is wrong with it.",
     )
     completion: CompletionHeader | None = Field(None, description="The few-shot form.")
+
+    @field_validator("reply")
+    @classmethod
+    def _check_reply(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if not value and info.data.get("asks", True):
+            raise ValueError("say what the teacher replies, or `asks: false` where nobody is asked")
+        return value
 
     @field_validator("attributes", mode="before")
     @classmethod

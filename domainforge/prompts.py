@@ -20,7 +20,9 @@ from domainforge.records import text_hash
 _SECTION = re.compile(r"^<!--\s*(system|user|completion|step:\s*[\w-]+)\s*-->[ \t]*$", re.MULTILINE)
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _ROLES = ("system", "user", "assistant")
-_AT_HAND = frozenset(("document", "chunk", "unit", "sample", "span", "span_kind", "fenced", "item"))
+_AT_HAND = frozenset(
+    ("document", "chunk", "unit", "sample", "span", "span_kind", "gapped", "fenced", "item")
+)
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
 )
@@ -126,6 +128,8 @@ def parse_prompt(path: Path) -> PromptFile:
         raise PromptError(f"{path}:1: a prompt file begins with a YAML header between two '---'")
     header = _parse_header(path, parts[1])
     offset = text.count("\n", 0, len(text) - len(parts[2]))
+    if not header.asks:
+        return _parse_silent(path, header, text, parts[2])
     sections = _split_sections(path, parts[2], offset)
     steps, completion = _make_steps(path, sections)
     if completion is not None and header.completion is None:
@@ -136,6 +140,22 @@ def parse_prompt(path: Path) -> PromptFile:
     _check_attributes(path, header, sections)
     prompt = PromptFile(path.stem, path, text_hash(text), header, steps, completion)
     _check_example(prompt)
+    return prompt
+
+
+def _parse_silent(path: Path, header: PromptHeader, text: str, body: str) -> PromptFile:
+    """Check a file that makes rows without asking."""
+    if body.strip() or header.reply or header.completion or "for_each" in header.example:
+        raise PromptError(
+            f"{path}: `asks: false` makes each row of the passage alone, by `example`; take out "
+            "the body, `reply`, `completion` and `for_each`, or the `asks: false`"
+        )
+    prompt = PromptFile(path.stem, path, text_hash(text), header, (), None)
+    _check_example(prompt)
+    read: set[str] = set()
+    for template in _example_templates(header.example):
+        read |= meta.find_undeclared_variables(_ENVIRONMENT.parse(template))
+    _check_attribute_names(path, header, read, set())
     return prompt
 
 
@@ -239,6 +259,12 @@ def _check_attributes(
     for _, text in sections:
         read |= meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
     steps = {kind.partition(":")[2] or "reply" for kind, _ in sections if kind not in _ROLES[:1]}
+    _check_attribute_names(path, header, read, steps)
+
+
+def _check_attribute_names(
+    path: Path, header: PromptHeader, read: set[str], steps: set[str]
+) -> None:
     for name in header.attributes:
         if name in _AT_HAND or name in steps or name in header.reply:
             raise PromptError(f"{path}: attributes: {name!r} is the name of something else")

@@ -9,6 +9,8 @@ from typing import Any, Literal
 CHAT_MEDIA_TYPE = "application/x-chat"
 # In the place of prompt and teacher: an example that its source holds as it is.
 GIVEN = "given"
+# In the place of the teacher: a row that a prompt file makes without one.
+NO_TEACHER = "none"
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def test_every_shipped_prompt_is_whole(name: str, tmp_path: Path) -> None:
     prompt = load_prompt(name, tmp_path)
     assert prompt.header.purpose
     assert prompt.header.source
-    assert len(try_prompt(prompt)) >= 2
+    assert len(try_prompt(prompt)) >= 1 + prompt.header.asks
 
 
 def test_there_is_a_shipped_prompt_to_test() -> None:
@@ -193,6 +193,26 @@ def test_a_broken_template_in_the_header(tmp_path: Path) -> None:
     assert "in '{{ a'" in fault(tmp_path, header)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "reply: {a: str}\nexample: {kind: text, text: a}",
+        "example: {kind: text, text: a, for_each: b}",
+        "example: {kind: text, text: a}\ncompletion: {fields: [a]}",
+    ],
+)
+def test_what_asks_nothing_has_nothing_to_ask_with(tmp_path: Path, fields: str) -> None:
+    header = f"version: 1\npurpose: p\nasks: false\n{fields}\n"
+    assert "`asks: false` makes each row of the passage alone" in fault(tmp_path, header, body="")
+
+
+def test_what_asks_needs_a_reply(tmp_path: Path) -> None:
+    header = "version: 1\npurpose: p\nexample: {kind: text, text: a}\n"
+    assert "reply: Value error, say what the teacher replies, or `asks: false`" in fault(
+        tmp_path, header
+    )
+
+
 def test_a_missing_section(tmp_path: Path) -> None:
     lines = HEADER.count("\n") + 3
     assert fault(tmp_path, body="Ask.\n").startswith(
@@ -318,5 +338,5 @@ def test_an_unknown_prompt_lists_those_that_are_there(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "prompts" / "README.md").write_text("About these prompts.\n")
     assert prompt_names(tmp_path) == {"ask", *SHIPPED}
-    with pytest.raises(PromptError, match=r"no prompt 'qu' in .*there are: ask, .*qa"):
+    with pytest.raises(PromptError, match=r"no prompt 'qu' in .*there are: .*ask, .*qa"):
         load_prompt("qu", tmp_path)

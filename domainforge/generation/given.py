@@ -1,9 +1,11 @@
-"""Chats that came with their source become examples as they are: nothing is asked."""
+"""Examples for which nothing is asked: chats that came with their source, rows of the passage."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from domainforge.records import GIVEN, Example
+from domainforge.generation.units import Unit, template_values
+from domainforge.prompts import build_messages
+from domainforge.records import GIVEN, NO_TEACHER, Example, stable_id
 
 
 def given_examples(chunks: Iterable[Mapping[str, Any]], sides: Mapping[str, str]) -> list[Example]:
@@ -28,3 +30,39 @@ def given_examples(chunks: Iterable[Mapping[str, Any]], sides: Mapping[str, str]
         for chunk in chunks
         if chunk.get("messages")
     ]
+
+
+def silent_examples(units: Iterable[Unit], sides: Mapping[str, str]) -> list[Example]:
+    """Make the examples of prompts that ask nothing (`asks: false`), of their passages alone.
+
+    Raises:
+        PromptError: The template of one names something that isn't at hand.
+    """
+    examples = []
+    for unit in units:
+        messages, text = build_messages(unit.prompt, template_values(unit, {}, _marker))
+        examples.append(
+            Example(
+                kind=unit.prompt.header.example["kind"],
+                document_id=unit.chunk["document_id"],
+                uri=unit.chunk["uri"],
+                chunk_id=unit.chunk["id"],
+                start=unit.start,
+                end=unit.end,
+                prompt=unit.prompt.name,
+                prompt_hash=unit.prompt.hash,
+                teacher=NO_TEACHER,
+                messages=messages,
+                text=text,
+                unit=unit.index,
+                sample=unit.sample,
+                attributes=dict(unit.attributes),
+                side=sides[unit.chunk["id"]],
+            )
+        )
+    return examples
+
+
+def _marker(chunk_id: str) -> str:
+    # No teacher sees it, so it need not be one that nobody can guess.
+    return stable_id("marker", chunk_id)

@@ -52,7 +52,10 @@ _DATE = re.compile(
 )
 _DETERMINER = frozenset(_DETERMINERS.split())
 _BOUNDARY = frozenset(_ENDS.split()) | frozenset(_DEEDS.split())
-_WORD = re.compile(r"[$\u20ac\u00a3]?[^\W_]+(?:['\u2019.,:\-](?=[^\W_])[^\W_]+)*[%\u2030\u00b0]?")
+_TITLE = r"\b(?:St|Mr|Mrs|Ms|Dr|Prof|Mt)\.(?= [A-Z])"
+_WORD = re.compile(
+    _TITLE + r"|[$\u20ac\u00a3]?[^\W_]+(?:['\u2019.,:\-](?=[^\W_])[^\W_]+)*[%\u2030\u00b0]?"
+)
 _STOP = r";:.!?\"\u201d"
 _DEED = re.compile(
     r"\b(?:(?:had|was|were|is|are|has|have|will|would|could|must|to) )?"
@@ -69,6 +72,7 @@ _DEED_WORDS = (3, 11)
 _CIRCUMSTANCE_WORDS = (3, 10)
 # A longer part of the sentence leaves nothing to ask by.
 _MOST_SHARE = 0.7
+_MOST_AROUND = 10
 
 
 SpanKind = Literal["number", "date", "name", "thing", "deed", "reason", "time", "manner"]
@@ -107,6 +111,21 @@ def answer_spans(sentence: str) -> list[Span]:
     return list(chosen.values())
 
 
+def leave_gap(sentence: str, span: Span) -> str:
+    """Return a sentence with a gap in the place of a span, and at most ten words on either side.
+
+    Where the span stands in it again, there is a gap there, too.
+    """
+    said, gap = sentence[span.start : span.end], "____"
+    before = sentence[: span.start].replace(said, gap).split(" ")
+    after = sentence[span.end :].replace(said, gap).split(" ")
+    if len(before) > _MOST_AROUND + 1:
+        before = ["...", *before[-_MOST_AROUND - 1 :]]
+    if len(after) > _MOST_AROUND + 1:
+        after = [*after[: _MOST_AROUND + 1], "..."]
+    return f"{' '.join(before)}{gap}{' '.join(after)}"
+
+
 def _phrases(sentence: str) -> list[Span]:
     """Find runs of words without anything between them that ends a phrase."""
     runs: list[list[re.Match[str]]] = [[]]
@@ -130,9 +149,10 @@ def _rate(words: list[re.Match[str]]) -> Span | None:
     if not words or len(words) > _MOST_PHRASE_WORDS:
         return None
     start, end = words[0].start(), words[-1].end()
+    if _DATE.search(" ".join(word[0] for word in words)):
+        return Span(start, end, "date", 0)
     if any(map(_is_number, words)):
-        text = " ".join(word[0] for word in words)
-        return Span(start, end, "date" if _DATE.search(text) else "number", 0)
+        return Span(start, end, "number", 0)
     if any(word[0][0].isupper() and word.start() > 0 for word in words):
         return Span(start, end, "name", 1)
     if len(words) == 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from domainforge.generation.attributes import Shares, draw_attributes
-from domainforge.generation.spans import answer_spans
+from domainforge.generation.spans import answer_spans, leave_gap
 from domainforge.prompt_header import CompletionHeader, Over
 from domainforge.prompts import PromptFile, render
 from domainforge.sentences import split_sentences
@@ -115,7 +115,11 @@ def asked_spans(text: str) -> list[dict[str, str]]:
     start, end = sentences[-1]
     sentence = " ".join(text[start:end].split())
     return [
-        {"span": sentence[span.start : span.end], "span_kind": span.kind}
+        {
+            "span": sentence[span.start : span.end],
+            "span_kind": span.kind,
+            "gapped": leave_gap(sentence, span),
+        }
         for span in answer_spans(sentence)
     ]
 
@@ -223,7 +227,7 @@ def _between_markers(body: str, marker: str, fence: Callable[[str], str]) -> str
 
 def count_steps(prompt: PromptFile, form: Form) -> int:
     """Return how many requests a unit of this prompt takes, repairs aside."""
-    return 1 if asks_completion(prompt, form) else len(prompt.steps)
+    return 1 if asks_completion(prompt, form) else len(prompt.steps)  # none where nothing is asked
 
 
 def _describe_schema(schema: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from domainforge.context import Context
 from domainforge.errors import BudgetError, ConfigError, DataError
 from domainforge.generation.chains import Chain, ask_units, look_up
-from domainforge.generation.given import given_examples
+from domainforge.generation.given import given_examples, silent_examples
 from domainforge.generation.replies import make_examples
 from domainforge.generation.units import Form, Task, Unit, count_steps, plan_units
 from domainforge.prompt_header import read_shares
@@ -122,13 +122,17 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     sides = _sides(inputs)
     chunks = _chunks(inputs)
     given = given_examples(chunks, sides)
-    units = _units(config, chunks, context)
-    if not units and not given:
+    planned = _units(config, chunks, context)
+    if not planned and not given:
         raise DataError(_nothing_to_ask(config))
-    out.write(_plan_table(units, given), "plan")
+    out.write(_plan_table(planned, given), "plan")
+    silent = silent_examples((u for u in planned if not u.prompt.header.asks), sides)
+    units = [unit for unit in planned if unit.prompt.header.asks]
+    made = {"given": len(given), "silent": len(silent)}
+    given = [*given, *silent]
     if not units:
         context.progress(len(given), len(given), kept=len(given))
-        return _write(out, given, len(given), {**_NOTHING_ASKED, "given": len(given)}, ())
+        return _write(out, given, len(given), {**_NOTHING_ASKED, **made}, ())
     with context.teacher() as teacher:
         examples: list[Example] = list(given)
         total = len(units) + len(given)
@@ -174,7 +178,7 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             text = f"{error} ({done:,} of {len(units):,} are done, {open_units:,} left{about})"
             raise BudgetError(text) from error
         figures = {
-            "given": len(given),
+            **made,
             "asked": teacher.counts.asked,
             "replayed": teacher.counts.replayed,
             "retried": teacher.counts.retried,
@@ -225,6 +229,8 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     unfinished: list[Unit] = []
     with Ledger(context.ledger_path) as ledger:
         for unit in _units(config, _chunks(inputs), context):
+            if not unit.prompt.header.asks:
+                continue
             found = look_up(unit, form, identity, ledger, gate)
             planned += count_steps(unit.prompt, form) + found.repairs
             known += found.known
@@ -261,7 +267,7 @@ def _write(
     out.write(example_table(failed), "failed")
     # Of what one request came to, the first row counts for it.
     account = Account(
-        unit="requests and chats" if figures["given"] else "requests",
+        unit=_unit(figures),
         total=total,
         done=sum(row.item == 0 for row in made),
         dropped=Counter(str(row.reason) for row in dropped),
@@ -269,6 +275,8 @@ def _write(
         not_reached=total - sum(row.item == 0 for row in examples),
     )
     notes = list(gate_notes)
+    if figures["silent"]:
+        notes.append(f"rows made of passages alone, without a teacher: {figures['silent']:,}")
     if figures["given"]:
         notes.append(f"chats taken as they are, without a teacher: {figures['given']:,}")
     if failed:
@@ -282,7 +290,7 @@ def _write(
             "have been asked twice"
         )
     notes += _tell_repairs(figures["repaired"], figures["repair_failed"], total)
-    given = int(figures["given"])
+    given = int(figures["given"]) + int(figures["silent"])
     if len(made) == given < total:
         reasons = Counter(str(row.reason) for row in examples if row.reason).most_common(3)
         first = next((row.evidence for row in examples if row.evidence), "")
@@ -291,6 +299,12 @@ def _write(
             f"the first: {str(first)[:300]}"
         )
     return StageResult(account, tuple(notes), {**figures, "rows": len(made)})
+
+
+def _unit(figures: Mapping[str, Any]) -> str:
+    if figures["silent"]:
+        return "requests and rows"
+    return "requests and chats" if figures["given"] else "requests"
 
 
 def _tell_repairs(repaired: int, failed: int, total: int) -> list[str]:

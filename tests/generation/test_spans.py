@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domainforge.generation.spans import answer_spans
+from domainforge.generation.spans import Span, answer_spans, leave_gap
 from domainforge.generation.units import asked_spans
 from tests.generation.prompts import make_prompt, units_of
 
@@ -70,6 +70,34 @@ def spans(sentence: str) -> dict[str, str]:
 def test_what_can_be_asked_for(sentence: str, found: dict[str, str]) -> None:
     own = spans(sentence)
     assert {text: own.get(text) for text in found} == found
+
+
+def test_titles_belong_to_names() -> None:
+    assert spans("In May the giant told St. Lawrence and Mr. Finn his name.") == {
+        "May": "date",
+        "St. Lawrence": "name",
+        "Mr. Finn": "name",
+        "the giant": "thing",
+        "his name": "thing",
+    }
+
+
+@pytest.mark.parametrize(
+    ("sentence", "said", "gapped"),
+    [
+        ("The mill burned in May.", "The mill", "____ burned in May."),
+        ("The mill burned in May.", "May", "The mill burned in ____."),
+        ("A cat saw a dog and the dog ran.", "dog", "A cat saw a ____ and the ____ ran."),
+        (
+            "a b c d e f g h i j k l x m n o p q r s t u v w",
+            "x",
+            "... c d e f g h i j k l ____ m n o p q r s t u v ...",
+        ),
+    ],
+)
+def test_a_gap_and_what_stands_around_it(sentence: str, said: str, gapped: str) -> None:
+    start = sentence.index(said)
+    assert leave_gap(sentence, Span(start, start + len(said), "thing")) == gapped
 
 
 def test_a_span_is_not_most_of_the_sentence_and_comes_once() -> None:

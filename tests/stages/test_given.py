@@ -235,3 +235,34 @@ def test_chats_of_held_out_documents_are_held_out(tmp_path: Path) -> None:
     line.generate()
     assert {row["uri"]: row["side"] for row in line.rows("generate")} == sides
     assert "test" in sides.values()
+
+
+def test_rows_of_a_prompt_that_asks_nothing(tmp_path: Path) -> None:
+    """They need no teacher, are checked and split like all others, and count for themselves."""
+    line = Line(tmp_path, PAGE)
+    result = line.generate(({"prompt": "cloze", "per_chunk": 3},))
+    rows = line.rows("generate")
+    assert {row["teacher"] for row in rows} == {"none"}
+    assert not any(row["ledger_keys"] for row in rows)
+    answers = {row["messages"][1]["content"]: row["messages"][0]["content"] for row in rows}
+    assert answers["1742"].endswith("built in ____ by the carpenter Anselm Rook.")
+    assert result.account.done == result.account.total == result.figures["silent"] == 3
+    assert result.figures["asked"] == 0
+    line.filter()
+    line.finish()
+    assert {row["prompt"] for row in line.rows("split", "train")} >= {"cloze"}
+
+
+def test_beside_a_teacher_only_the_other_prompts_are_asked(tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / "ask.md").write_text(QA)
+    line = Line(tmp_path, PAGE)
+    tasks = ({"prompt": "ask", "per_chunk": 2}, {"prompt": "cloze", "per_chunk": 3})
+    with TeacherServer() as server:
+        config = TeacherConfig(base_url=server.base_url, model="local-teacher", json_schema="yes")
+        context = replace(line.context, teacher_config=config)
+        inputs = Inputs({name: tmp_path / name for name in generate.STAGE.reads})
+        plan = generate.plan_calls(GenerateConfig.model_validate({"tasks": tasks}), inputs, context)
+        result = line.generate(tasks, context)
+        assert plan.count.planned == len(server.seen) == result.figures["asked"] == 2
+    assert (result.account.unit, result.account.done) == ("requests and rows", 5)
