@@ -22,7 +22,7 @@ LEFT_OUT = ("dropped", "faults", "failed")
 """Tables beside a stage's rows that hold what it left out."""
 
 _SPLIT_PARTS = ("train", "validation", "test")
-_JSON_COLUMNS = ("fields", "sampling", "scores", "metadata")
+_JSON_COLUMNS = ("fields", "attributes", "sampling", "scores", "metadata")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from domainforge.errors import ConfigError, PromptError, StorageError
 from domainforge.prompts import load_prompt
+from domainforge.records import GIVEN
 from domainforge.run_folder import RunFolder
 from domainforge.show import Place, Row, find_places, list_places, read_rows
 from domainforge.teacher.request import classify
@@ -19,7 +20,7 @@ _SHORTEST_ID = 4
 
 @dataclass(frozen=True)
 class PromptNote:
-    """The prompt that a row was asked with.
+    """The prompt that a row was made with.
 
     Attributes:
         hash: Of the file as it was then.
@@ -110,8 +111,9 @@ def trace_row(run: RunFolder, row_id: str, project: Path) -> Trace:
     """
     found = _find_row(run, row_id)
     row = found[-1][1]
-    keys = row.get("ledger_keys") or ()
-    prompt = _note_prompt(row, project) if keys else None
+    # Documents and chats that are taken as they are were made with none.
+    made = row.get("teacher") not in (None, "", GIVEN)
+    prompt = _note_prompt(row, project) if made else None
     chunk_id = row.get("chunk_id") or (row["id"] if _is_of("chunk", found) else None)
     chunk = _row_of(run, "chunk", chunk_id)
     owner = chunk if chunk is not None else row

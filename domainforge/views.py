@@ -15,6 +15,7 @@ from rich.text import Text
 from domainforge.batches import TRAINED_MARKS, BatchSequence
 from domainforge.dry_run import DryRun
 from domainforge.pipeline import STAGES
+from domainforge.records import NO_TEACHER
 from domainforge.show import Place, Row, Selection
 from domainforge.status import RunEnd, RunLine, RunStatus
 from domainforge.teacher.ledger import Spent
@@ -59,12 +60,14 @@ def print_status(console: Console, status: RunStatus) -> None:
     console.print(table)
     if status.asking:
         figures = status.asking
+        asked, replayed = figures.get("asked", 0), figures.get("replayed", 0)
         say(
             console,
-            f"teacher: {figures.get('asked', 0):,} requests asked, "
-            f"{figures.get('replayed', 0):,} from the ledger, "
+            f"teacher: {asked:,} requests asked, {replayed:,} from the ledger, "
             f"{figures.get('prompt_tokens', 0):,} tokens read and "
-            f"{figures.get('completion_tokens', 0):,} written for those asked",
+            f"{figures.get('completion_tokens', 0):,} written for those asked"
+            if asked or replayed
+            else "teacher: nothing was asked",
         )
     if status.spent is not None:
         say(console, describe_spent(status.spent.nano_usd / NANO, status.spent.tokens))
@@ -108,7 +111,7 @@ def print_selection(console: Console, selection: Selection, run: str) -> None:
         _print(console, Text(hint, style=_LABEL))
     elif not total:
         _print(console, Text("no rows", style=_LABEL))
-    first = next((row for place, row in selection.rows if row.get("ledger_keys")), None)
+    first = next((row for place, row in selection.rows if row.get("teacher")), None)
     if first is not None:
         hint = f"domainforge trace {run} {first['id']} shows where a row came from"
         _print(console, Text(hint, style=_LABEL))
@@ -128,7 +131,11 @@ def print_trace(console: Console, trace: Trace) -> None:
         changed = "; the file has changed since" if trace.prompt.changed else ""
         text = f"{trace.prompt.name} {trace.prompt.hash[:16]} ({where}{changed})"
         _print(console, _field("prompt", text))
-        _print(console, _field("teacher", str(row.get("teacher"))))
+        teacher = str(row.get("teacher"))
+        said = "none: made of the passage alone" if teacher == NO_TEACHER else teacher
+        _print(console, _field("teacher", said))
+        part = ", ".join(f"{name} {row[name]}" for name in ("unit", "sample", "item"))
+        _print(console, _field("made as", part))
     for exchange in trace.exchanges:
         _print_exchange(console, exchange)
     if trace.chunk is not None and trace.chunk["id"] != row["id"]:
@@ -175,7 +182,7 @@ def print_plan(console: Console, plan: DryRun) -> None:
         table.add_row(stage.stage, Text(stage.state, style=style), stage.why)
     console.print(table)
     calls = plan.calls
-    if calls is None:
+    if calls is None or not calls.planned:
         say(console, "nothing would be asked of the teacher")
     else:
         say(
@@ -296,11 +303,12 @@ def _print_yields(console: Console, status: RunStatus) -> None:
     total = sum(entry.passages for entry in status.yields)
     planned = sum(entry.planned for entry in status.yields)
     kept = sum(entry.kept for entry in status.yields)
-    say(
-        console,
-        f"yield: {kept:,} rows kept of {planned:,} planned ({kept / max(planned, 1):.0%}); "
-        f"{passages} of {total} passages produced nothing",
-    )
+    rows = sum(entry.rows for entry in status.yields)
+    share = f"{kept / max(planned, 1):.0%}"
+    said = f"{kept:,} rows kept of {planned:,} planned ({share})"
+    if rows != kept:  # some replies came to several
+        said = f"{kept:,} of {planned:,} planned requests came to {rows:,} kept rows ({share})"
+    say(console, f"yield: {said}; {passages} of {total} passages produced nothing")
     if barren:
         more = f" and {len(barren) - _LISTED} more" if len(barren) > _LISTED else ""
         names = printable(", ".join(barren[:_LISTED])) + more

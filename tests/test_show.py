@@ -14,7 +14,7 @@ from domainforge.run_folder import RunFolder, read_manifest, read_table
 from domainforge.show import find_places, find_run, list_places, select_rows
 from domainforge.trace import read_exchange, trace_row
 from domainforge.views import print_trace
-from tests.support.small_run import PAGES, make_project, make_small_run
+from tests.support.small_run import PAGES, PROMPT, make_project, make_small_run
 
 
 @pytest.fixture(scope="module")
@@ -179,6 +179,29 @@ def test_passages_documents_and_text_rows_are_traced_too(small: RunFolder, proje
     of_text = trace_row(small, texts[0]["id"], project)
     assert (of_text.prompt, list(of_text.exchanges)) == (None, [])
     assert of_text.chunk is not None
+
+
+def test_rows_without_a_teacher_and_what_was_drawn_are_told(tmp_path: Path) -> None:
+    folder = make_project(tmp_path / "project")
+    varied = PROMPT.replace("reply:", "attributes: {asker: [a child]}\nreply:").replace(
+        "about this passage", "that {{ asker }} has"
+    )
+    (folder / "prompts" / "varied.md").write_text(varied)
+    tasks = [{"prompt": "varied"}, {"prompt": "cloze"}]
+    make_small_run(folder, generate={"tasks": tasks})
+    run = find_run(folder, "small")
+    rows = {row["prompt"]: row for _, row in select_rows(run, "generate").rows}
+    assert rows["varied"]["attributes"] == {"asker": "a child"}
+    assert rows["cloze"]["attributes"] == {}
+    trace = trace_row(run, rows["cloze"]["id"], folder)
+    assert trace.prompt is not None
+    assert (trace.prompt.hash, trace.exchanges) == (rows["cloze"]["prompt_hash"], [])
+    printed = StringIO()
+    print_trace(Console(width=200, file=printed), trace)
+    assert "teacher: none: made of the passage alone" in printed.getvalue()
+    assert "attributes:" not in printed.getvalue()
+    print_trace(Console(width=200, file=printed), trace_row(run, rows["varied"]["id"], folder))
+    assert "attributes: asker a child" in printed.getvalue()
 
 
 def test_trace_says_what_is_missing_or_changed(project: Path, tmp_path: Path) -> None:
