@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from domainforge.records import GIVEN
+from domainforge.records import GIVEN, NO_TEACHER
 
 EMBEDDED_BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 _LINES = {
@@ -13,6 +13,15 @@ _LINES = {
     "control": "control against base",
     "over_control": "student against control",
     "open_book": "base with the passage, against base",
+}
+
+# What rows are, by their kind and who made them.
+_MADE = {
+    ("chat", "teacher"): "questions that a teacher model wrote about {about}",
+    ("chat", NO_TEACHER): "questions made of {about} without a teacher",
+    ("chat", GIVEN): f"chats that were found as they are (prompt `{GIVEN}`)",
+    ("text", "teacher"): "texts that a teacher model wrote about {about}",
+    ("text", NO_TEACHER): "texts made of {about} without a teacher",
 }
 
 
@@ -25,6 +34,7 @@ class Facts:
         base: Hub id or folder name of the base model (never a private path).
         teacher: Its model (never a private address or path).
         prompts: Prompt name and hash, by task.
+        makers: Kind of row and who made it: `teacher`, `none` (of the passage alone), `given`.
         rows: Rows of each split and kind.
         documents: How many, and how many were held out.
         recipe: Settings of the training.
@@ -38,6 +48,7 @@ class Facts:
     base: str
     teacher: str
     prompts: Mapping[str, str]
+    makers: frozenset[tuple[str, str]]
     rows: Mapping[str, int]
     documents: Mapping[str, int]
     recipe: Mapping[str, Any]
@@ -57,7 +68,7 @@ def base_name(student: str, project: Path) -> str:
 
 def teacher_name(identity: str) -> str:
     """Name the teacher in public: its model, without the address or the folder it lies in."""
-    if identity == GIVEN:
+    if identity in (GIVEN, NO_TEACHER):
         return "none"
     _, endpoint, model = identity.rpartition("|")
     if not endpoint:
@@ -78,7 +89,7 @@ def model_card(facts: Facts) -> str:
         f"# {facts.name}",
         "",
         f"`{facts.base}`, trained with DomainForge on {facts.documents['total']} documents and on "
-        f"{_learned_from(facts, 'them')}.",
+        f"{_describe_rows(facts, 'them', 'chat', 'text') or 'no chats'}.",
         "",
         "## What it knows, measured",
         "",
@@ -131,6 +142,10 @@ def dataset_card(facts: Facts, files: Mapping[str, Sequence[str]]) -> str:
         facts: What is known of the run.
         files: Splits that each configuration has.
     """
+    chats = _describe_rows(facts, "passages", "chat") or "none"
+    texts = " and ".join(
+        filter(None, ["the passages themselves", _describe_rows(facts, "passages", "text")])
+    )
     lines = ["---", "tags: [domainforge, synthetic]", "configs:"]
     for kind, splits in files.items():
         lines.append(f"- config_name: {kind}")
@@ -141,10 +156,9 @@ def dataset_card(facts: Facts, files: Mapping[str, Sequence[str]]) -> str:
         "---",
         f"# Rows of {facts.name}",
         "",
-        f"One configuration per kind: `chat` rows are {_learned_from(facts, 'passages')}, "
-        "`text` rows are the passages themselves. Each row names its document, its passage (chunk "
-        "id and character span), the prompt and its hash, the teacher and the ledger keys of the "
-        "replies that it was made of.",
+        f"One configuration per kind: `chat` rows are {chats}, `text` rows are {texts}. Each row "
+        "names its document, its passage (chunk id and character span), the prompt and its hash, "
+        "the teacher and the ledger keys of the replies that it was made of.",
         "",
         f"- teacher: `{facts.teacher}`",
         f"- prompts: {_pairs(facts.prompts)}",
@@ -158,14 +172,13 @@ def dataset_card(facts: Facts, files: Mapping[str, Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _learned_from(facts: Facts, about: str) -> str:
-    """Say where the chats come from."""
-    parts = []
-    if facts.prompts.keys() - {GIVEN}:
-        parts.append(f"questions that a teacher model wrote about {about}")
-    if GIVEN in facts.prompts:
-        parts.append(f"chats that were found as they are (prompt `{GIVEN}`)")
-    return " and ".join(parts) or "no chats"
+def _describe_rows(facts: Facts, about: str, *kinds: str) -> str:
+    """Say what the rows of these kinds are and who made them; nothing where there are none."""
+    return " and ".join(
+        text.format(about=about)
+        for (kind, maker), text in _MADE.items()
+        if kind in kinds and (kind, maker) in facts.makers
+    )
 
 
 def _score_table(scores: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from domainforge import __version__
 from domainforge.context import Context
 from domainforge.publish.cards import Facts, base_name, dataset_card, model_card, teacher_name
 from domainforge.publish.folders import SPLITS, copy_model, write_datasets
+from domainforge.records import GIVEN, NO_TEACHER
 from domainforge.run_folder import Inputs, Output, storage_errors, write_atomic
 from domainforge.stage import Account, Settings, Stage, StageResult
 
@@ -39,11 +40,14 @@ def _facts(inputs: Inputs, context: Context, splits: dict[str, Any]) -> Facts:
         sides.setdefault(row["document_id"], set()).add(row["side"])
     rows: Counter[str] = Counter()
     prompts: dict[str, str] = {}
+    makers: set[tuple[str, str]] = set()
     for name, table in splits.items():
-        for row in table.select(["kind", "prompt", "prompt_hash"]).to_pylist():
+        for row in table.select(["kind", "prompt", "prompt_hash", "teacher"]).to_pylist():
             rows[f"{name} {row['kind']}"] += 1
             if row["prompt_hash"]:
                 prompts[row["prompt"]] = row["prompt_hash"][:16]
+                apart = row["teacher"] in (GIVEN, NO_TEACHER)
+                makers.add((row["kind"], row["teacher"] if apart else "teacher"))
     train = inputs.manifest("train").figures
     scores = json.loads((inputs.folder("evaluate") / "scores.json").read_text(encoding="utf-8"))
     # A checkout that was never installed has no metadata of its own.
@@ -53,6 +57,7 @@ def _facts(inputs: Inputs, context: Context, splits: dict[str, Any]) -> Facts:
         base=base_name(context.student, context.project),
         teacher=teacher_name(str(inputs.manifest("generate").figures["teacher"])),
         prompts=prompts,
+        makers=frozenset(makers),
         rows=dict(sorted(rows.items())),
         documents={
             "total": inputs.table("ingest").num_rows,

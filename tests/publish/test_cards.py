@@ -18,6 +18,7 @@ FACTS: dict[str, Any] = {
     "base": "org/base-1b",
     "teacher": "teacher-7b",
     "prompts": {"qa": "0123"},
+    "makers": frozenset({("chat", "teacher")}),
     "rows": {"train chat": 3},
     "documents": {"total": 4, "held_out": 1},
     "recipe": {"method": "lora", "epochs": 4.0, "learning_rate": 5e-4},
@@ -104,3 +105,14 @@ def test_a_dataset_card_lists_each_file() -> None:
             ],
         }
     ]
+
+
+def test_cards_credit_a_teacher_only_with_what_it_wrote() -> None:
+    made = {("chat", "none"), ("chat", "given"), ("text", "teacher")}
+    facts = Facts(**{**FACTS, "makers": frozenset(made)})
+    model, dataset = model_card(facts), dataset_card(facts, {})
+    for card in (model, dataset):
+        assert "questions that a teacher" not in card
+        assert "chats that were found as they are" in card
+    assert "questions made of them without a teacher" in model
+    assert "the passages themselves and texts that a teacher model wrote about passages." in dataset
