@@ -14,9 +14,10 @@ from domainforge.asking import Asker, hint_of
 from domainforge.errors import ConfigError, DomainForgeError, TeacherError
 from domainforge.evaluation.exam import load_exam
 from domainforge.files import cache_folder, find_file
+from domainforge.generation.tasks import TaskConfig
 from domainforge.pipeline_file import check_pipeline
 from domainforge.stages.evaluate import EvaluateConfig
-from domainforge.stages.generate import CallCount, TaskConfig
+from domainforge.stages.generate import CallCount
 from domainforge.starter import pipeline_text, run_name, write_pipeline
 from domainforge.teacher.config import BudgetConfig, PriceConfig, TeacherConfig
 from domainforge.teacher.prices import find_price

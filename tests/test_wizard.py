@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from domainforge.cli import app
 from domainforge.errors import ConfigError
+from domainforge.generation.tasks import TaskConfig
 from domainforge.pipeline_file import Pipeline, load_pipeline
-from domainforge.stages.generate import TaskConfig
 from domainforge.starter import pipeline_text, run_name, starter_values, write_pipeline
 from domainforge.training.config import TrainConfig
 from tests.support.small_run import make_project

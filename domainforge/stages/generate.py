@@ -3,33 +3,31 @@
 Chats among the documents are examples already, and are taken as they are.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from domainforge.context import Context
-from domainforge.errors import BudgetError, ConfigError, DataError
-from domainforge.generation.chains import Chain, ask_units, look_up
+from domainforge.errors import DataError
+from domainforge.generation.chains import look_up
 from domainforge.generation.given import given_examples, silent_examples
-from domainforge.generation.replies import make_examples
-from domainforge.generation.units import Form, Task, Unit, count_steps, plan_units
-from domainforge.prompt_header import read_shares
+from domainforge.generation.harvest import Harvest
+from domainforge.generation.outcome import Rows, part_rows, sum_up
+from domainforge.generation.tasks import TaskConfig, make_tasks
+from domainforge.generation.units import Form, Unit, count_steps, plan_units
 from domainforge.records import GIVEN, Example
 from domainforge.run_folder import Inputs, Output
-from domainforge.stage import Account, Settings, Stage, StageResult
+from domainforge.stage import Settings, Stage, StageResult
 from domainforge.tables import example_table
 from domainforge.teacher.prices import NANO, teacher_price
-from domainforge.teacher.request import Reply
-from domainforge.wording import short_usd
 
 if TYPE_CHECKING:
+    from domainforge.teacher.client import Teacher
     from domainforge.teacher.jobs import Counts
-
-_RECENT_REPLIES = 64
 
 PLAN_SCHEMA = pa.schema(
     [
@@ -40,46 +38,6 @@ PLAN_SCHEMA = pa.schema(
         ("planned", pa.int32()),
     ]
 )
-_FEWEST_REPAIRS = 10
-_MANY_REPAIRS_SHARE = 0.05
-
-
-_NOTHING_ASKED = {
-    "asked": 0,
-    "replayed": 0,
-    "retried": 0,
-    "asked_again": 0,
-    "repaired": 0,
-    "repair_failed": 0,
-    "prompt_tokens": 0,
-    "completion_tokens": 0,
-    "billed_tokens": 0,
-    "usd": 0.0,
-    "price": "nothing was asked",
-    "teacher": GIVEN,
-}
-
-
-class TaskConfig(Settings):
-    """One task: a prompt file and how often it is asked."""
-
-    prompt: str = Field(description="Name of a prompt file, for example `qa`.")
-    per_chunk: int = Field(
-        1,
-        ge=1,
-        description="Times it is asked of each chunk (of each sentence, where the prompt goes "
-        "sentence by sentence, as the embedded teacher needs it).",
-    )
-    attributes: dict[str, dict[str, float]] = Field(
-        {},
-        description="Shares in the place of the prompt file's own: "
-        "`attributes: {audience: {children: 3, experts: 1}}`.",
-    )
-
-    @field_validator("attributes", mode="before")
-    @classmethod
-    def _take_shares(cls, value: Any) -> Any:
-        return read_shares(value)
 
 
 class GenerateConfig(Settings):
@@ -126,75 +84,19 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     if not planned and not given:
         raise DataError(_nothing_to_ask(config))
     out.write(_plan_table(planned, given), "plan")
-    silent = silent_examples((u for u in planned if not u.prompt.header.asks), sides)
+    silent = [unit for unit in planned if not unit.prompt.header.asks]
     units = [unit for unit in planned if unit.prompt.header.asks]
-    made = {"given": len(given), "silent": len(silent)}
-    given = [*given, *silent]
+    free = [*given, *silent_examples(silent, sides)]
     if not units:
-        context.progress(len(given), len(given), kept=len(given))
-        return _write(out, given, len(given), {**_NOTHING_ASKED, **made}, ())
+        context.progress(len(free), len(free), kept=len(free))
+        return sum_up(_write_rows(out, free), 0)
     with context.teacher() as teacher:
-        examples: list[Example] = list(given)
-        total = len(units) + len(given)
-        counts: Counter[str] = Counter()
-
-        def finish(chain: Chain, reply: Reply) -> None:
-            unit = chain.unit
-            keys, side = (*chain.keys, reply.key), sides[unit.chunk["id"]]
-            asked = (teacher.form, teacher.identity, side, teacher.fence)
-            rows = make_examples(unit, reply, keys, *asked, chain.bad)
-            if chain.bad is not None:
-                counts["calls"] += 1
-                counts["repaired" if rows[0].reason is None else "repair_failed"] += 1
-            if rows[0].reason == "failed":
-                kind = reply.detail.partition(":")[0] or "unknown"
-                rows = [replace(rows[0], reason=f"failed_{kind}")]
-            examples.extend(rows)
-            counts["done"] += 1
-            counts["kept"] += sum(row.reason is None for row in rows)
-            counts["tokens"] += reply.completion_tokens
-            shown = {"kept": counts["kept"], "tokens": counts["tokens"]}
-            left = _paid_calls_left(counts, recent)
-            money = teacher.budget.figures(left)
-            context.progress(
-                len(given) + counts["done"], total, **shown, **teacher.activity(), **money
-            )
-
-        def note(unit: Unit, reply: Reply) -> None:
-            counts["replies"] += 1
-            recent.append(reply.replayed)
-
-        recent: deque[bool] = deque(maxlen=_RECENT_REPLIES)
-        counts["calls"] = sum(count_steps(unit.prompt, teacher.form) for unit in units)
-        try:
-            ask_units(units, teacher, finish, note)
-        except BudgetError as error:
-            done, open_units = counts["done"], len(units) - counts["done"]
-            spent = teacher.budget.spent.nano_usd
-            need = teacher.budget.project(_paid_calls_left(counts, recent)).nano_usd
-            # Without a paid reply in this session there is nothing to go by.
-            all_take = f"; all of them would take about {short_usd(need / NANO)}"
-            about = all_take if need > spent else ""
-            text = f"{error} ({done:,} of {len(units):,} are done, {open_units:,} left{about})"
-            raise BudgetError(text) from error
-        figures = {
-            **made,
-            "asked": teacher.counts.asked,
-            "replayed": teacher.counts.replayed,
-            "retried": teacher.counts.retried,
-            "asked_again": teacher.counts.asked_again,
-            "repaired": counts["repaired"],
-            "repair_failed": counts["repair_failed"],
-            "prompt_tokens": teacher.counts.prompt_tokens,
-            "completion_tokens": teacher.counts.completion_tokens,
-            "billed_tokens": teacher.budget.spent.tokens,
-            "usd": teacher.budget.spent.nano_usd / NANO,
-            "price": teacher_price(context.teacher_config).describe(),
-            "teacher": teacher.identity,
-        }
-        figures |= teacher.gate_counts.figures()
+        harvest = Harvest(teacher, sides, free, context.progress)
+        harvest.ask(units)
+        price = teacher_price(context.teacher_config).describe()
+        figures = {**_figures(teacher, harvest), "price": price}
         notes = (*teacher.gate_counts.notes(), *_repeat_note(teacher.counts))
-    return _write(out, examples, total, figures, notes)
+    return sum_up(_write_rows(out, harvest.rows), len(units), figures, notes)
 
 
 def identify(config: GenerateConfig, context: Context) -> dict[str, Any]:
@@ -240,10 +142,22 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     return CallPlan(CallCount(planned, known, to_ask), tuple(unfinished))
 
 
-def _paid_calls_left(counts: Mapping[str, int], recent: Sequence[bool]) -> int:
-    """Guess how many of the calls to come the ledger can't answer, by the last replies."""
-    left = max(0, counts["calls"] - counts["replies"])
-    return left if not recent else round(left * recent.count(False) / len(recent))
+def _figures(teacher: "Teacher", harvest: Harvest) -> dict[str, Any]:
+    counts, spent = teacher.counts, teacher.budget.spent
+    figures = {
+        "asked": counts.asked,
+        "replayed": counts.replayed,
+        "retried": counts.retried,
+        "asked_again": counts.asked_again,
+        "repaired": harvest.repaired,
+        "repair_failed": harvest.repair_failed,
+        "prompt_tokens": counts.prompt_tokens,
+        "completion_tokens": counts.completion_tokens,
+        "billed_tokens": spent.tokens,
+        "usd": spent.nano_usd / NANO,
+        "teacher": teacher.identity,
+    }
+    return figures | teacher.gate_counts.figures()
 
 
 def _repeat_note(counts: "Counts") -> Iterator[str]:
@@ -252,75 +166,12 @@ def _repeat_note(counts: "Counts") -> Iterator[str]:
         yield f"{counts.retried:,} requests were repeated after faults ({kinds})"
 
 
-def _write(
-    out: Output,
-    examples: Sequence[Example],
-    total: int,
-    figures: dict[str, Any],
-    gate_notes: Sequence[str],
-) -> StageResult:
-    made = [row for row in examples if row.reason is None]
-    failed = [row for row in examples if (row.reason or "").startswith("failed_")]
-    dropped = [row for row in examples if row.reason and not row.reason.startswith("failed_")]
-    out.write(example_table(made))
-    out.write(example_table(dropped), "dropped")
-    out.write(example_table(failed), "failed")
-    # Of what one request came to, the first row counts for it.
-    account = Account(
-        unit=_unit(figures),
-        total=total,
-        done=sum(row.item == 0 for row in made),
-        dropped=Counter(str(row.reason) for row in dropped),
-        failed=Counter(str(row.reason).removeprefix("failed_") for row in failed),
-        not_reached=total - sum(row.item == 0 for row in examples),
-    )
-    notes = list(gate_notes)
-    if figures["silent"]:
-        notes.append(f"rows made of passages alone, without a teacher: {figures['silent']:,}")
-    if figures["given"]:
-        notes.append(f"chats taken as they are, without a teacher: {figures['given']:,}")
-    if failed:
-        notes.append(
-            f"{len(failed)} requests failed and have no row ({_count_reasons(failed)}); run again "
-            "with --from generate to ask them once more (replies in the ledger are not asked again)"
-        )
-    if figures["asked_again"]:
-        notes.append(
-            f"{figures['asked_again']} requests were in flight when an earlier run ended, and may "
-            "have been asked twice"
-        )
-    notes += _tell_repairs(figures["repaired"], figures["repair_failed"], total)
-    given = int(figures["given"]) + int(figures["silent"])
-    if len(made) == given < total:
-        reasons = Counter(str(row.reason) for row in examples if row.reason).most_common(3)
-        first = next((row.evidence for row in examples if row.evidence), "")
-        raise DataError(
-            f"the teacher gave no usable reply to {total - given} requests ({dict(reasons)}); "
-            f"the first: {str(first)[:300]}"
-        )
-    return StageResult(account, tuple(notes), {**figures, "rows": len(made)})
-
-
-def _unit(figures: Mapping[str, Any]) -> str:
-    if figures["silent"]:
-        return "requests and rows"
-    return "requests and chats" if figures["given"] else "requests"
-
-
-def _tell_repairs(repaired: int, failed: int, total: int) -> list[str]:
-    asked = repaired + failed
-    if asked < max(_FEWEST_REPAIRS, _MANY_REPAIRS_SHARE * total):
-        return []
-    return [
-        f"{asked} of {total} replies did not fit their prompt's `reply` and were asked for once "
-        f"more, which mended {repaired}; each costs a second call: ask for a simpler reply, or "
-        "leave that out with `repair: false` in the prompt file"
-    ]
-
-
-def _count_reasons(failed: Sequence[Example]) -> str:
-    kinds = Counter(str(row.reason).removeprefix("failed_") for row in failed)
-    return ", ".join(f"{kind} {number}" for kind, number in kinds.most_common(4))
+def _write_rows(out: Output, examples: Sequence[Example]) -> Rows:
+    rows = part_rows(examples)
+    out.write(example_table(rows.made))
+    out.write(example_table(rows.dropped), "dropped")
+    out.write(example_table(rows.failed), "failed")
+    return rows
 
 
 def _nothing_to_ask(config: GenerateConfig) -> str:
@@ -329,7 +180,10 @@ def _nothing_to_ask(config: GenerateConfig) -> str:
             "generate.tasks is empty, and no document is a chat that could be learned as it is; "
             "name a task, or set `chats: true` on a source of chats"
         )
-    return "there is nothing to ask about: no passage has a sentence of four words"
+    return (
+        "there is nothing to ask about: no passage has a sentence of four words, or none that has "
+        "in it what the prompts go over"
+    )
 
 
 def _chunks(inputs: Inputs) -> list[dict[str, Any]]:
@@ -342,28 +196,7 @@ def _units(
     if not config.tasks:
         return []
     form: Form = context.teacher_config.resolved_form
-    tasks = [
-        Task(context.prompt(task.prompt), task.per_chunk, task.attributes) for task in config.tasks
-    ]
-    for task in tasks:
-        unread = task.attributes.keys() - task.prompt.header.attributes.keys()
-        if unread:
-            has = ", ".join(task.prompt.header.attributes) or "none"
-            raise ConfigError(
-                f"generate.tasks: {task.prompt.name}: attributes: {min(unread)!r} is none of the "
-                f"prompt file's; it has {has}"
-            )
-    names = Counter(task.prompt.name for task in tasks)
-    double = [name for name, count in names.items() if count > 1]
-    if double:
-        raise ConfigError(
-            f"generate.tasks: {double[0]} is there twice; raise its per_chunk instead"
-        )
-    if GIVEN in names:
-        raise ConfigError(
-            f"generate.tasks: no prompt may be called {GIVEN}: chats that came with their source "
-            "are; rename the file"
-        )
+    tasks = make_tasks(config.tasks, context.prompt)
     return list(plan_units([c for c in chunks if not c.get("messages")], tasks, form))
 
 

@@ -460,6 +460,8 @@ def test_a_reply_of_many_items_is_one_request_and_many_rows(tmp_path: Path) -> N
     assert len({row["id"] for row in rows}) == len(rows)
     assert Counter(row["item"] for row in many)[0] == 6
     assert all(row["item"] == 0 for row in rows if row["prompt"] == "ask")
+    told = [fields for kind, fields in room.events if kind == "progress"]
+    assert (told[-1]["done"], told[-1]["kept"]) == (9, 9)
 
 
 def test_rows_carry_what_was_drawn_for_them(tmp_path: Path) -> None:

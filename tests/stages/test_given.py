@@ -247,7 +247,7 @@ def test_rows_of_a_prompt_that_asks_nothing(tmp_path: Path) -> None:
     answers = {row["messages"][1]["content"]: row["messages"][0]["content"] for row in rows}
     assert answers["1742"].endswith("built in ____ by the carpenter Anselm Rook.")
     assert result.account.done == result.account.total == result.figures["silent"] == 3
-    assert result.figures["asked"] == 0
+    assert (result.account.unit, result.figures["asked"]) == ("rows", 0)
     line.filter()
     line.finish()
     assert {row["prompt"] for row in line.rows("split", "train")} >= {"cloze"}

@@ -1,0 +1,69 @@
+"""The tasks of a pipeline file: which prompts are asked, how often, and what varies in them."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from domainforge.errors import ConfigError
+from domainforge.generation.units import Task
+from domainforge.prompt_header import read_shares
+from domainforge.prompts import PromptFile
+from domainforge.records import GIVEN
+from domainforge.stage import Settings
+
+
+class TaskConfig(Settings):
+    """One task: a prompt file and how often it is asked."""
+
+    prompt: str = Field(description="Name of a prompt file, for example `qa`.")
+    per_chunk: int = Field(
+        1,
+        ge=1,
+        description="Times it is asked of each chunk (of each sentence, where the prompt goes "
+        "sentence by sentence, as the embedded teacher needs it).",
+    )
+    attributes: dict[str, dict[str, float]] = Field(
+        {},
+        description="Shares in the place of the prompt file's own: "
+        "`attributes: {audience: {children: 3, experts: 1}}`.",
+    )
+
+    @field_validator("attributes", mode="before")
+    @classmethod
+    def _take_shares(cls, value: Any) -> Any:
+        return read_shares(value)
+
+
+def make_tasks(
+    configs: Sequence[TaskConfig], find_prompt: Callable[[str], PromptFile]
+) -> list[Task]:
+    """Put tasks and their prompt files together.
+
+    Raises:
+        PromptError: A prompt file that isn't there or can't be used.
+        ConfigError: A prompt that is there twice or has a name of ours; an attribute that the
+            prompt doesn't have.
+    """
+    tasks = [Task(find_prompt(each.prompt), each.per_chunk, each.attributes) for each in configs]
+    for task in tasks:
+        unread = task.attributes.keys() - task.prompt.header.attributes.keys()
+        if unread:
+            has = ", ".join(task.prompt.header.attributes) or "none"
+            raise ConfigError(
+                f"generate.tasks: {task.prompt.name}: attributes: {min(unread)!r} is none of the "
+                f"prompt file's; it has {has}"
+            )
+    names = Counter(task.prompt.name for task in tasks)
+    double = [name for name, count in names.items() if count > 1]
+    if double:
+        raise ConfigError(
+            f"generate.tasks: {double[0]} is there twice; raise its per_chunk instead"
+        )
+    if GIVEN in names:
+        raise ConfigError(
+            f"generate.tasks: no prompt may be called {GIVEN}: chats that came with their source "
+            "are; rename the file"
+        )
+    return tasks
