@@ -63,7 +63,7 @@ def test_an_empty_folder(project: Path) -> None:
     (project / "empty").mkdir()
     said = refused(project, errors.SourceError, "--set", "sources.0.files=empty")
     assert "nothing to read in empty" in said
-    assert "no files there" in said
+    assert "nothing found in empty: no files, pages or rows there" in said
 
 
 def test_nothing_but_an_unreadable_pdf(project: Path) -> None:
