@@ -145,13 +145,15 @@ def run_pipeline(
         context.exam  # noqa: B018  a broken exam must show now, not after the training
         if pipeline.evaluate.control is not None:
             load_control(context.find(pipeline.evaluate.control))  # so must a broken control
+        generates = last >= [stage.name for stage in STAGES].index(generate.STAGE.name)
+        # So must a broken prompt file.
+        asks = generates and generate.asks_teacher(pipeline.generate, context)
         was_stopped = "stopped" in record
         record = _begin_record(record, pipeline)
         if was_stopped or not record["stages"]:
             run.write_record(record)  # so that `status` knows of a run in its first stage
         listen({"event": "run", "name": pipeline.name, "seed": pipeline.seed})
-        asks = bool(pipeline.generate.tasks)
-        if asks and last >= [stage.name for stage in STAGES].index(generate.STAGE.name):
+        if asks:
             for text in describe_missing_keys(pipeline.teacher):
                 listen({"event": "note", "text": text})
         states: list[StageState] = []

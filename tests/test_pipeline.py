@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from domainforge.errors import ConfigError, YieldError
+from domainforge.errors import ConfigError, PromptError, YieldError
 from domainforge.pipeline import STAGES, RunReport, find_scores, run_pipeline
 from domainforge.pipeline_file import check_pipeline
 from domainforge.run_folder import read_manifest, read_table
@@ -161,6 +161,20 @@ def test_a_changed_filter_that_changes_no_row_stops_there(project: Project) -> N
     states = project.states(filter={"max_question_words": 61})
     assert states == {name: "done" if name == "filter" else "unchanged" for name in NAMES}
     assert project.hashes() == before
+
+
+def test_a_run_whose_prompts_ask_nothing_needs_no_teacher(project: Project) -> None:
+    rows: dict[str, Any] = {"name": "silent", "generate": {"tasks": [{"prompt": "cloze"}]}}
+    project.run(until_stage="generate", teacher={"api_key_env": "NO_KEY_OF_A_TEACHER"}, **rows)
+    assert not [event for event in project.events if "NO_KEY_OF_A_TEACHER" in str(event)]
+    again = project.states(until_stage="generate", teacher={"model": "another"}, **rows)
+    assert again["generate"] == "unchanged"
+
+
+def test_a_broken_prompt_file_shows_before_any_stage(project: Project) -> None:
+    with pytest.raises(PromptError, match="no prompt 'quiz'"):
+        project.run(name="broken", generate={"tasks": [{"prompt": "quiz"}]})
+    assert not (project.folder / "runs" / "broken" / "documents").exists()
 
 
 def test_an_edited_document_runs_again_and_asks_only_about_it(project: Project) -> None:

@@ -99,14 +99,24 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     return sum_up(_write_rows(out, harvest.rows), len(units), figures, notes)
 
 
+def asks_teacher(config: GenerateConfig, context: Context) -> bool:
+    """Tell whether any task needs the teacher.
+
+    Raises:
+        PromptError: A prompt file that isn't there or can't be used.
+    """
+    return any(context.prompt(task.prompt).header.asks for task in config.tasks)
+
+
 def identify(config: GenerateConfig, context: Context) -> dict[str, Any]:
     """What the rows depend on besides config and chunks: prompt files and the teacher."""
     from domainforge.teacher.session import open_gate, teacher_identity
 
-    if not config.tasks:
-        return {"prompts": {}}
+    prompts = {task.prompt: context.prompt(task.prompt).hash for task in config.tasks}
+    if not asks_teacher(config, context):
+        return {"prompts": prompts}
     return {
-        "prompts": {task.prompt: context.prompt(task.prompt).hash for task in config.tasks},
+        "prompts": prompts,
         "teacher": teacher_identity(context.teacher_config, context.project),
         "form": context.teacher_config.resolved_form,
         "privacy": open_gate(context.teacher_config).identity,
@@ -122,7 +132,8 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     from domainforge.teacher.ledger import Ledger
     from domainforge.teacher.session import open_gate, teacher_identity
 
-    if not config.tasks:
+    units = [u for u in _units(config, _chunks(inputs), context) if u.prompt.header.asks]
+    if not units:
         return CallPlan(CallCount(0, 0, 0), ())
     form = context.teacher_config.resolved_form
     identity = teacher_identity(context.teacher_config, context.project)
@@ -130,9 +141,7 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     planned = known = to_ask = 0
     unfinished: list[Unit] = []
     with Ledger(context.ledger_path) as ledger:
-        for unit in _units(config, _chunks(inputs), context):
-            if not unit.prompt.header.asks:
-                continue
+        for unit in units:
             found = look_up(unit, form, identity, ledger, gate)
             planned += count_steps(unit.prompt, form) + found.repairs
             known += found.known
