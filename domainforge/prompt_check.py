@@ -37,7 +37,7 @@ class Sample:
 
 
 def try_prompt(prompt: PromptFile) -> list[Sample]:
-    """Render every form and step of a prompt, and the example that a reply becomes.
+    """Render every form and step of a prompt, and the example that comes of it.
 
     Raises:
         PromptError: A template names something that isn't at hand, or an expression fails.
@@ -52,7 +52,10 @@ def try_prompt(prompt: PromptFile) -> list[Sample]:
     values = {**values_of(unit, {}, _fence), **reply}
     messages, text = build_messages(prompt, values)
     shown = [f"{message['role']}: {message['content']}" for message in messages]
-    return [*samples, Sample("the example that a reply becomes", text or "\n".join(shown))]
+    title = (
+        "the example that a reply becomes" if prompt.steps else "an example, made without asking"
+    )
+    return [*samples, Sample(title, text or "\n".join(shown))]
 
 
 def _render_form(prompt: PromptFile, form: Form) -> list[Sample]:

@@ -2,15 +2,44 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from domainforge.errors import PromptError
 from domainforge.stage import Settings
 
 Over = Literal["chunk", "sentence", "span"]
 _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+
+
+def _spread(value: Any) -> Any:
+    """Take a list of values as equal shares."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _spread_one(values) for name, values in value.items()}
+
+
+def _spread_one(values: Any) -> Any:
+    if isinstance(values, list | tuple):
+        return dict.fromkeys(map(str, values), 1.0)
+    if isinstance(values, Mapping):
+        return {str(value): share for value, share in values.items()}
+    return values
+
+
+def _check_drawable(shares: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+    for name, values in shares.items():
+        if not any(values.values()):
+            raise ValueError(f"{name}: needs a value whose share is above 0")
+    return shares
+
+
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+SharesField = Annotated[
+    dict[str, dict[str, Share]], BeforeValidator(_spread), AfterValidator(_check_drawable)
+]
+"""For each attribute its values and their shares, of any sum; a list is equal shares."""
 
 
 class CompletionHeader(Settings):
@@ -76,7 +105,7 @@ class PromptHeader(Settings):
         {}, validate_default=True, description="Fields of the reply, or a full JSON Schema."
     )
     example: dict[str, Any] = Field(description="How a reply becomes an example.")
-    attributes: dict[str, dict[str, float]] = Field(
+    attributes: SharesField = Field(
         {},
         description="What varies from sample to sample: for each name at hand in the body its "
         "values, as a list or with their shares (`audience: {children: 1, experts: 2}`).",
@@ -96,32 +125,6 @@ class PromptHeader(Settings):
         if not value and info.data.get("asks", True):
             raise ValueError("say what the teacher replies, or `asks: false` where nobody is asked")
         return value
-
-    @field_validator("attributes", mode="before")
-    @classmethod
-    def _take_shares(cls, value: Any) -> Any:
-        return read_shares(value)
-
-
-def read_shares(value: Any) -> Any:
-    """Take a list of values as equal shares; refuse what leaves nothing to draw.
-
-    Raises:
-        ValueError: No value, or no share above 0.
-    """
-    if not isinstance(value, Mapping):
-        return value
-    shares: dict[Any, Any] = {}
-    for name, values in value.items():
-        if isinstance(values, list | tuple):
-            values = dict.fromkeys(map(str, values), 1.0)
-        if isinstance(values, Mapping):
-            numbers = [share for share in values.values() if isinstance(share, int | float)]
-            if not any(share > 0 for share in numbers) or any(share < 0 for share in numbers):
-                raise ValueError(f"{name}: needs values with a share of 0 or more, one above 0")
-            values = {str(key): share for key, share in values.items()}
-        shares[name] = values
-    return shares
 
 
 def reply_schema(reply: Mapping[str, Any]) -> dict[str, Any]:

@@ -75,6 +75,17 @@ class PromptFile:
             part = part[self.items]["items"].get("properties", {"item": {}})
         return frozenset(part)
 
+    def reads(self, *, completion: bool) -> frozenset[str]:
+        """Names that the templates of one form read, those of the rows among them."""
+        header = self.header
+        templates = _example_templates(header.example)
+        if completion and self.completion is not None and header.completion is not None:
+            templates += [self.completion, *header.completion.set.values()]
+        else:
+            templates += [text for step in self.steps for text in (step.system or "", step.user)]
+        parsed = map(_ENVIRONMENT.parse, templates)
+        return frozenset().union(*map(meta.find_undeclared_variables, parsed))
+
     @cached_property
     def validator(self) -> Any:
         """A `jsonschema` validator of the reply; the schema itself was checked on loading."""
@@ -137,9 +148,9 @@ def parse_prompt(path: Path) -> PromptFile:
     if completion is None and header.completion is not None:
         raise PromptError(f"{path}: has 'completion:' in its header but no '<!-- completion -->'")
     _check_schema(path, header.reply)
-    _check_attributes(path, header, sections)
     prompt = PromptFile(path.stem, path, text_hash(text), header, steps, completion)
     _check_example(prompt)
+    _check_attributes(prompt)
     return prompt
 
 
@@ -152,10 +163,7 @@ def _parse_silent(path: Path, header: PromptHeader, text: str, body: str) -> Pro
         )
     prompt = PromptFile(path.stem, path, text_hash(text), header, (), None)
     _check_example(prompt)
-    read: set[str] = set()
-    for template in _example_templates(header.example):
-        read |= meta.find_undeclared_variables(_ENVIRONMENT.parse(template))
-    _check_attribute_names(path, header, read, set())
+    _check_attributes(prompt)
     return prompt
 
 
@@ -251,27 +259,24 @@ def _make_steps(
     return tuple(steps), completion
 
 
-def _check_attributes(
-    path: Path, header: PromptHeader, sections: Sequence[tuple[str, str]]
-) -> None:
+def _check_attributes(prompt: PromptFile) -> None:
     """Refuse an attribute that nothing reads, or that hides what else is at hand."""
-    read: set[str] = set()
-    for _, text in sections:
-        read |= meta.find_undeclared_variables(_ENVIRONMENT.parse(text))
-    steps = {kind.partition(":")[2] or "reply" for kind, _ in sections if kind not in _ROLES[:1]}
-    _check_attribute_names(path, header, read, steps)
-
-
-def _check_attribute_names(
-    path: Path, header: PromptHeader, read: set[str], steps: set[str]
-) -> None:
+    header, completion = prompt.header, prompt.header.completion
+    taken = _AT_HAND | {step.name for step in prompt.steps} | prompt.schema["properties"].keys()
+    if completion:
+        taken |= {
+            *completion.fields,
+            *completion.set,
+            *(key for v in completion.variants for key in v),
+        }
+    read = prompt.reads(completion=False) | prompt.reads(completion=True)
     for name in header.attributes:
-        if name in _AT_HAND or name in steps or name in header.reply:
-            raise PromptError(f"{path}: attributes: {name!r} is the name of something else")
+        if name in taken:
+            raise PromptError(f"{prompt.path}: attributes: {name!r} is the name of something else")
         if name not in read:
             raise PromptError(
-                f"{path}: attributes: {name!r} is read by no section; write {{{{ {name} }}}} where "
-                "it is to stand"
+                f"{prompt.path}: attributes: {name!r} is read nowhere; write {{{{ {name} }}}} "
+                "where it is to stand"
             )
 
 
@@ -289,9 +294,8 @@ def _check_schema(path: Path, reply: Mapping[str, Any]) -> None:
 
 
 def _check_example(prompt: PromptFile) -> None:
-    shape = dict(prompt.header.example)
-    items = shape.pop("for_each", None)
-    templates = _example_templates(shape)
+    items = prompt.items
+    templates = _example_templates(prompt.header.example)
     if not templates:
         raise PromptError(
             f"{prompt.path}: example must be {{kind: text, text: ...}} or "
@@ -300,7 +304,8 @@ def _check_example(prompt: PromptFile) -> None:
         )
     if items is not None:
         listed = prompt.schema["properties"].get(items)
-        if not isinstance(listed, Mapping) or "items" not in listed:
+        is_list = isinstance(listed, Mapping) and listed.get("type") == "array"
+        if not is_list or not isinstance(listed.get("items"), Mapping):
             raise PromptError(
                 f"{prompt.path}: example: for_each: {items!r} is no list in `reply`; write it as "
                 f"`reply: {{{items}: [{{question: str, answer: str}}]}}`"
@@ -321,7 +326,7 @@ def _check_example(prompt: PromptFile) -> None:
 
 def _example_templates(shape: Mapping[str, Any]) -> list[str]:
     """Return the templates of `example`; none where its shape is wrong."""
-    match dict(shape):
+    match {name: value for name, value in shape.items() if name != "for_each"}:
         case {"kind": "text", "text": str(text), **rest} if not rest:
             return [text]
         case {"kind": "chat", "messages": [*messages], **rest} if not rest:

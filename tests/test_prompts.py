@@ -181,11 +181,21 @@ def test_an_example_of_another_shape(tmp_path: Path, example: str) -> None:
     assert "example must be {kind: text, text: ...} or {kind: chat" in fault(tmp_path, header)
 
 
-@pytest.mark.parametrize("reply", ["{a: str}", "{b: str}", "{items: str}", "{items: {a: str}}"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "{a: str}",
+        "{items: str}",
+        "{items: {a: str}}",
+        "{type: object, properties: {items: {type: array, items: true}}}",
+        "{type: object, properties: {items: {items: {type: string}}}}",
+    ],
+)
 def test_rows_are_made_of_a_list_only(tmp_path: Path, reply: str) -> None:
     example = "{kind: text, text: a, for_each: items}"
     header = f"version: 1\npurpose: p\nreply: {reply}\nexample: {example}\n"
     assert "for_each: 'items' is no list in `reply`" in fault(tmp_path, header)
+    assert "is no list in `reply`" in fault(tmp_path, header.replace("each: items", "each: [a]"))
 
 
 def test_a_broken_template_in_the_header(tmp_path: Path) -> None:

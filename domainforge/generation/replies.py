@@ -118,7 +118,7 @@ def _rows(
             {**shared, **(item if isinstance(item, dict) else {"item": item})},
             {**fields, "item": item},
         )
-        for item in fields[prompt.items]
+        for item in fields.get(prompt.items) or ()  # a full schema may let it be left out
     ]
 
 

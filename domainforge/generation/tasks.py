@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from domainforge.errors import ConfigError
 from domainforge.generation.units import Task
-from domainforge.prompt_header import read_shares
+from domainforge.prompt_header import SharesField
 from domainforge.prompts import PromptFile
 from domainforge.records import GIVEN
 from domainforge.stage import Settings
@@ -24,16 +23,11 @@ class TaskConfig(Settings):
         description="Times it is asked of each chunk (of each sentence, where the prompt goes "
         "sentence by sentence, as the embedded teacher needs it).",
     )
-    attributes: dict[str, dict[str, float]] = Field(
+    attributes: SharesField = Field(
         {},
         description="Shares in the place of the prompt file's own: "
         "`attributes: {audience: {children: 3, experts: 1}}`.",
     )
-
-    @field_validator("attributes", mode="before")
-    @classmethod
-    def _take_shares(cls, value: Any) -> Any:
-        return read_shares(value)
 
 
 def make_tasks(

@@ -35,10 +35,11 @@ class Task:
     samples: int
     attributes: Shares = field(default_factory=dict)
 
-    @property
-    def shares(self) -> Shares:
-        """Shares of all attributes."""
-        return {**self.prompt.header.attributes, **self.attributes}
+    def shares(self, form: Form) -> Shares:
+        """Return the shares of all attributes that shape a row of this form."""
+        read = self.prompt.reads(completion=asks_completion(self.prompt, form))
+        every = {**self.prompt.header.attributes, **self.attributes}
+        return {name: values for name, values in every.items() if name in read}
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,13 @@ def plan_units(
     chunks: Sequence[Mapping[str, Any]], tasks: Sequence[Task], form: Form
 ) -> Iterator[Unit]:
     """Yield everything that is to be asked, in the order of chunks and tasks."""
+    drawn_from = [(task, task.shares(form)) for task in tasks]
     for chunk in chunks:
-        for task in tasks:
+        for task, shares in drawn_from:
             header = task.prompt.header
             completion = header.completion if asks_completion(task.prompt, form) else None
             over = completion.over if completion else header.over
             spans = [(0, len(chunk["text"]))] if over == "chunk" else passages(chunk["text"])
-            shares = task.shares
             for index, (start, end) in enumerate(spans):
                 text = chunk["text"][start:end]
                 place = f"{task.prompt.name}\0{chunk['id']}\0{index}"

@@ -58,16 +58,26 @@ def test_what_is_drawn_stands_in_the_request_and_a_task_may_change_the_shares(
     assert [each["tone"] for each in drawn] == [unit.attributes["tone"] for unit in units]
 
 
+def test_what_a_form_does_not_read_is_not_drawn_for_its_rows(tmp_path: Path) -> None:
+    read = WITH.replace("Text: {{ unit.text }}", "In a {{ tone }} tone.\nText: {{ unit.text }}")
+    for text, names in ((WITH, set()), (read, {"tone"})):
+        task = Task(make_prompt(tmp_path, text), 1)
+        (unit,) = itertools.islice(plan_units([make_chunk()], [task], "completion"), 1)
+        assert unit.attributes.keys() == names
+
+
 @pytest.mark.parametrize(
     ("attributes", "told"),
     [
-        ("{audience: [], tone: [a]}", "audience: needs values with a share"),
-        ("{audience: {a: 0}, tone: [a]}", "audience: needs values with a share"),
-        ("{audience: {a: -1, b: 2}, tone: [a]}", "audience: needs values with a share"),
+        ("{audience: [], tone: [a]}", "audience: needs a value whose share is above 0"),
+        ("{audience: {a: 0}, tone: [a]}", "audience: needs a value whose share is above 0"),
+        ("{audience: {a: -1, b: 2}, tone: [a]}", "audience.a: Input should be greater than"),
+        ("{audience: {a: .inf}, tone: [a]}", "audience.a: Input should be a finite number"),
         ("{audience: {a: much}, tone: [a]}", "attributes"),
-        ("{audience: [a], tone: [a], style: [b]}", "'style' is read by no section"),
+        ("{audience: [a], tone: [a], style: [b]}", "'style' is read nowhere"),
         ("{audience: [a], tone: [a], chunk: [b]}", "'chunk' is the name of something else"),
         ("{audience: [a], tone: [a], question: [b]}", "'question' is the name of something else"),
+        ("{audience: [a], tone: [a], start: [b]}", "'start' is the name of something else"),
     ],
 )
 def test_attributes_that_cannot_be(tmp_path: Path, attributes: str, told: str) -> None:

@@ -172,6 +172,19 @@ def test_items_that_say_the_same_are_rows_of_their_own(tmp_path: Path) -> None:
     assert len({row.id for row in rows}) == len(example_table(rows)) == 3
 
 
+def test_a_list_that_a_reply_leaves_out_is_as_good_as_empty(tmp_path: Path) -> None:
+    prompt = """---
+version: 1
+purpose: p
+reply: {type: object, properties: {facts: {type: array, items: {type: string}}}}
+example: {kind: text, for_each: facts, text: "{{ item }}"}
+---
+<!-- user -->
+{{ fenced(chunk) }}
+"""
+    assert [row.reason for row in examples_of(tmp_path, "{}", prompt=prompt)] == ["no_items"]
+
+
 def test_a_reply_without_an_item_is_dropped_with_its_reason(tmp_path: Path) -> None:
     (row,) = examples_of(tmp_path, json.dumps({"topic": "mills", "facts": []}))
     assert row.reason == "no_items"
