@@ -74,7 +74,6 @@ _CIRCUMSTANCE_WORDS = (3, 10)
 _MOST_SHARE = 0.7
 _MOST_AROUND = 10
 
-
 SpanKind = Literal["number", "date", "name", "thing", "deed", "reason", "time", "manner"]
 _KIND_OF_OPENING: dict[str, SpanKind] = {"because": "reason", "so": "reason", "in": "reason"}
 _KIND_OF_OPENING |= {"by": "manner"}
@@ -87,6 +86,7 @@ class Span:
     Attributes:
         start: Of its first character in the sentence; `end` is one past its last.
         kind: What it tells; the question begins by it.
+        rank: Of phrases, the most telling first.
     """
 
     start: int
@@ -116,9 +116,10 @@ def leave_gap(sentence: str, span: Span) -> str:
 
     Where the span stands in it again, there is a gap there, too.
     """
-    said, gap = sentence[span.start : span.end], "____"
-    before = sentence[: span.start].replace(said, gap).split(" ")
-    after = sentence[span.end :].replace(said, gap).split(" ")
+    gap = "____"
+    again = re.compile(rf"(?<!\w){re.escape(sentence[span.start : span.end])}(?!\w)")
+    before = again.sub(gap, sentence[: span.start]).split(" ")
+    after = again.sub(gap, sentence[span.end :]).split(" ")
     if len(before) > _MOST_AROUND + 1:
         before = ["...", *before[-_MOST_AROUND - 1 :]]
     if len(after) > _MOST_AROUND + 1:

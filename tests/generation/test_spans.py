@@ -88,6 +88,8 @@ def test_titles_belong_to_names() -> None:
         ("The mill burned in May.", "The mill", "____ burned in May."),
         ("The mill burned in May.", "May", "The mill burned in ____."),
         ("A cat saw a dog and the dog ran.", "dog", "A cat saw a ____ and the ____ ran."),
+        ("In 12 of 312 houses he met Ann.", "12", "In ____ of 312 houses he met Ann."),
+        ("She met Rook of Rookery Hall.", "Rook", "She met ____ of Rookery Hall."),
         (
             "a b c d e f g h i j k l x m n o p q r s t u v w",
             "x",
