@@ -193,6 +193,8 @@ def extrapolate(rows: Sequence[Sequence[float]], left: int, seed: int) -> list[R
 
 def describe_estimate(estimate: Estimate) -> list[str]:
     """Return the estimate as lines to print."""
+    if not estimate.planned_calls:
+        return ["nothing would be asked of the teacher"]
     sample, seconds = estimate.sample, estimate.sample.seconds
     lines = [
         f"planned: {estimate.planned_calls:,} calls, {estimate.in_ledger:,} of them in the ledger "

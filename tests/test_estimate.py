@@ -8,7 +8,14 @@ from typer.testing import CliRunner
 
 from domainforge.cli import app
 from domainforge.errors import BudgetError, ConfigError
-from domainforge.estimate import LEAST_UNITS, Estimate, Range, estimate_run, extrapolate
+from domainforge.estimate import (
+    LEAST_UNITS,
+    Estimate,
+    Range,
+    describe_estimate,
+    estimate_run,
+    extrapolate,
+)
 from domainforge.pipeline import run_pipeline
 from domainforge.pipeline_file import check_pipeline
 from domainforge.run_folder import read_manifest
@@ -106,6 +113,13 @@ def test_a_sample_of_everything_leaves_nothing_to_guess(project: Path) -> None:
         assert (again.in_ledger, again.sample.calls, again.units_left) == (PLANNED, 0, 0)
         assert generate(project, values_for(server))["asked"] == 0
         assert len(server.seen) == PLANNED
+
+
+def test_where_nothing_is_asked_there_is_nothing_to_estimate(project: Path) -> None:
+    found = estimate(
+        project, pipeline_values("http://127.0.0.1:9", generate={"tasks": [{"prompt": "cloze"}]}), 5
+    )
+    assert describe_estimate(found) == ["nothing would be asked of the teacher"]
 
 
 def test_a_second_sample_is_of_what_is_left(project: Path) -> None:

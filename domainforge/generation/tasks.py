@@ -21,7 +21,8 @@ class TaskConfig(Settings):
         1,
         ge=1,
         description="Times it is asked of each chunk (of each sentence, where the prompt goes "
-        "sentence by sentence, as the embedded teacher needs it).",
+        "sentence by sentence, as the embedded teacher needs it); where it goes over spans, the "
+        "most spans of one sentence.",
     )
     attributes: SharesField = Field(
         {},
