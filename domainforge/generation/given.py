@@ -44,20 +44,11 @@ def silent_examples(units: Iterable[Unit], sides: Mapping[str, str]) -> list[Exa
         examples.append(
             Example(
                 kind=unit.prompt.header.example["kind"],
-                document_id=unit.chunk["document_id"],
-                uri=unit.chunk["uri"],
-                chunk_id=unit.chunk["id"],
-                start=unit.start,
-                end=unit.end,
-                prompt=unit.prompt.name,
-                prompt_hash=unit.prompt.hash,
                 teacher=NO_TEACHER,
                 messages=messages,
                 text=text,
-                unit=unit.index,
-                sample=unit.sample,
-                attributes=dict(unit.attributes),
                 side=sides[unit.chunk["id"]],
+                **unit.lineage(),
             )
         )
     return examples

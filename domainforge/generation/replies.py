@@ -47,28 +47,14 @@ def make_examples(
         fence: Gives the marker of a chunk.
         bad: What the reply was to repair; None where it is the first of its kind.
     """
-    lineage: dict[str, Any] = {
-        "document_id": unit.chunk["document_id"],
-        "uri": unit.chunk["uri"],
-        "chunk_id": unit.chunk["id"],
-        "start": unit.start,
-        "end": unit.end,
-        "prompt": unit.prompt.name,
-        "prompt_hash": unit.prompt.hash,
-        "teacher": teacher,
-        "unit": unit.index,
-        "sample": unit.sample,
-        "sampling": {
-            "temperature": reply.request.temperature,
-            "max_tokens": reply.request.max_tokens,
-            "stop": list(reply.request.stop),
-        },
-        "ledger_keys": keys,
-        "attributes": dict(unit.attributes),
-        "side": side,
+    sampling = {
+        "temperature": reply.request.temperature,
+        "max_tokens": reply.request.max_tokens,
+        "stop": list(reply.request.stop),
+        **({"repair": True} if bad is not None else {}),
     }
-    if bad is not None:
-        lineage["sampling"]["repair"] = True
+    asked = {"teacher": teacher, "sampling": sampling, "ledger_keys": keys, "side": side}
+    lineage: dict[str, Any] = {**unit.lineage(), **asked}
     kind = unit.prompt.header.example["kind"]
     parsed = parse_reply(unit, reply, form, fence) if reply.status == "ok" else Parsed({})
     if reply.status != "ok" or parsed.fault:

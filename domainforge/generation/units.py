@@ -67,6 +67,21 @@ class Unit:
     variant: Mapping[str, str]
     attributes: Mapping[str, str] = field(default_factory=dict)
 
+    def lineage(self) -> dict[str, Any]:
+        """Return the fields of an example that tell which unit it came from."""
+        return {
+            "document_id": self.chunk["document_id"],
+            "uri": self.chunk["uri"],
+            "chunk_id": self.chunk["id"],
+            "start": self.start,
+            "end": self.end,
+            "prompt": self.prompt.name,
+            "prompt_hash": self.prompt.hash,
+            "unit": self.index,
+            "sample": self.sample,
+            "attributes": dict(self.attributes),
+        }
+
 
 def plan_units(
     chunks: Sequence[Mapping[str, Any]], tasks: Sequence[Task], form: Form
