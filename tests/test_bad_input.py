@@ -18,6 +18,8 @@ from tests.support.command import COMMAND, ROOT, give
 from tests.support.teacher_server import TeacherServer
 from tests.support.whole_run import make_project, pipeline_values
 
+# Each starts the program several times.
+pytestmark = pytest.mark.slow
 RUN = ("run", "small.yaml", "--plain", "--until", "split")
 
 
@@ -111,7 +113,7 @@ def test_no_key_in_the_environment(project: Path) -> None:
     assert "export SOME_TEACHER_KEY=" in said
 
 
-@pytest.mark.parametrize("schema", ["auto", pytest.param("yes", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("schema", ["auto", "yes"])
 def test_an_endpoint_that_is_down_fails_soon(project: Path, schema: str) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -128,7 +130,6 @@ def test_an_endpoint_that_is_down_fails_soon(project: Path, schema: str) -> None
 FULL = {"chunk": 4096, "train": 200_000}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["chunk", "train"])
 def test_a_full_disk(project: Path, stage: str) -> None:
     ended = give(RUN, project)

@@ -302,6 +302,7 @@ def test_closed_datasets_need_a_token(found: dict[str, dict[str, Any]], name: st
         ("unplugged", "is the Hub reachable?"),
     ],
 )
+@pytest.mark.slow
 def test_what_the_hub_refuses_is_told(
     found: dict[str, dict[str, Any]], name: str, message: str
 ) -> None:

@@ -82,6 +82,7 @@ def test_a_pdf_that_eats_memory_ends_alone(tmp_path: Path) -> None:
     assert left_out["kb/a.pdf"] in ("too_much_memory", "crashed", "too_slow")
 
 
+@pytest.mark.slow
 def test_a_killer_in_an_archive_is_named_and_the_rest_is_read(tmp_path: Path) -> None:
     data = make_zip({"a.md": b"Alpha.", "b.pdf": hungry_pdf(), "c.md": b"Gamma."})
     (folder(tmp_path) / "a.zip").write_bytes(data)

@@ -156,6 +156,7 @@ def test_nothing_of_the_trainer_is_left(undisturbed: Undisturbed) -> None:
     assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o644}
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_what_was_trained(tiny_student: Path, tmp_path: Path) -> None:
     """Merged adapters give the validation loss that the trainer measured with them apart."""
     outcome = run(
@@ -206,6 +207,7 @@ def test_the_best_checkpoint_is_kept(tiny_student: Path, tmp_path: Path) -> None
     assert validation_loss(tmp_path / "last") == pytest.approx(losses[best.steps], abs=0.05)
 
 
+@pytest.mark.slow
 def test_training_stops_when_validation_gets_no_better(tiny_student: Path, tmp_path: Path) -> None:
     outcome = run(
         tiny_student,
@@ -224,6 +226,7 @@ def test_training_stops_when_validation_gets_no_better(tiny_student: Path, tmp_p
     )
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_to_the_same_end(
     undisturbed: Undisturbed, tiny_student: Path, tmp_path: Path
 ) -> None:

@@ -23,6 +23,7 @@ SHOTS = (
 )
 
 
+@pytest.mark.slow
 def test_it_answers_replays_and_stops(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.sqlite"
     requests = [
