@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from domainforge.records import Chunk, Document, Example, canonical_json, text_hash
+from domainforge.records import Example, canonical_json
 
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 SECTION = pa.struct(
@@ -78,22 +78,6 @@ EXAMPLE_SCHEMA = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-
-
-def document_table(documents: Iterable[Document]) -> pa.Table:
-    """Put documents in a table, ordered by id."""
-    rows = [
-        {**asdict(d), "id": d.id, "sha256": text_hash(d.text), "uris": d.uris or (d.uri,)}
-        for d in documents
-    ]
-    for row in rows:
-        row["metadata"] = canonical_json(row["metadata"])
-    return ordered_table(rows, DOCUMENT_SCHEMA)
-
-
-def chunk_table(chunks: Iterable[Chunk]) -> pa.Table:
-    """Put chunks in a table, ordered by id."""
-    return ordered_table([{**asdict(c), "id": c.id} for c in chunks], CHUNK_SCHEMA)
 
 
 def example_table(examples: Iterable[Example]) -> pa.Table:

@@ -4,7 +4,7 @@ from typing import Any
 
 from domainforge.evaluation.exam import ExamPassage, ExamQuestion
 from domainforge.records import Chunk
-from domainforge.tables import chunk_table
+from tests.support.tables import chunk_table
 
 ANSWERS = ("bell", "lamp", "rope", "boat", "stone", "oil", "bread", "street")
 

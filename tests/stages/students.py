@@ -13,10 +13,11 @@ from domainforge.records import Chunk, Document, Example
 from domainforge.run_folder import Inputs, Output, RunFolder
 from domainforge.stage import Stage, StageResult
 from domainforge.stages import train
-from domainforge.tables import chunk_table, document_table, example_table
+from domainforge.tables import example_table
 from domainforge.training.config import Mixture, TrainConfig
 from tests.evaluation.exams import fact, make_exam
 from tests.stages.runs import make_context
+from tests.support.tables import chunk_table, document_table
 
 FACTS = 16
 DOCUMENTS = 4

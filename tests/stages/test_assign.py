@@ -13,8 +13,8 @@ from domainforge.run_folder import Inputs, Output
 from domainforge.stage import StageResult
 from domainforge.stages import assign as stage
 from domainforge.stages.assign import assign_sides, find_copies
-from domainforge.tables import chunk_table, document_table
 from tests.stages.runs import make_context
+from tests.support.tables import chunk_table, document_table
 
 Pages = Mapping[str, Mapping[str, str]]  # uri -> top heading -> text
 

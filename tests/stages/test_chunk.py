@@ -13,8 +13,9 @@ from domainforge.records import Document
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import StageResult
 from domainforge.stages import chunk as stage
-from domainforge.tables import CHUNK_SCHEMA, document_table, ordered_table
+from domainforge.tables import CHUNK_SCHEMA, ordered_table
 from tests.stages.runs import make_context
+from tests.support.tables import document_table
 
 PAGES = {
     "a.md": "# Fares\n\nA crossing costs two crowns. " + "Every child travels free. " * 30,

@@ -13,8 +13,9 @@ from domainforge.records import Chunk, Example
 from domainforge.run_folder import Inputs, Output
 from domainforge.stages import filter as stage
 from domainforge.stages.filter import filter_rows
-from domainforge.tables import chunk_table, example_table
+from domainforge.tables import example_table
 from tests.stages.runs import make_context
+from tests.support.tables import chunk_table
 
 TEXT = (
     "Veltren lies on the east bank of the river Osk. "

@@ -17,10 +17,11 @@ from domainforge.stage import StageResult
 from domainforge.stages import generate
 from domainforge.stages.assign import SIDES_SCHEMA
 from domainforge.stages.generate import GenerateConfig, identify, plan_calls
-from domainforge.tables import chunk_table, ordered_table
+from domainforge.tables import ordered_table
 from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.ledger import Ledger
 from tests.generation.prompts import CHAIN, MANY, QA
+from tests.support.tables import chunk_table
 from tests.support.teacher_server import TeacherServer
 
 SENTENCES = (
@@ -175,6 +176,7 @@ def test_every_fault_is_counted_and_none_becomes_a_row(tmp_path: Path) -> None:
     assert any("run again with --from generate" in note for note in result.notes)
 
 
+@pytest.mark.slow
 def test_faults_that_pass_leave_no_trace_in_the_rows(tmp_path: Path) -> None:
     def now_and_then(number: int, body: dict[str, Any]) -> str | None:
         return [None, "429_retry_after", None, "500", None, "drop"][number % 6]

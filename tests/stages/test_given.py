@@ -18,11 +18,11 @@ from domainforge.stage import StageResult
 from domainforge.stages import assign, chunk, dedup, generate, split
 from domainforge.stages import filter as filter_stage
 from domainforge.stages.generate import GenerateConfig
-from domainforge.tables import document_table
 from domainforge.teacher.config import TeacherConfig
 from tests.generation.prompts import QA
 from tests.stages.runs import make_context
 from tests.stages.test_chunk import make_student
+from tests.support.tables import document_table
 from tests.support.teacher_server import TeacherServer
 
 QUESTION = "When was the bell of Orl cast?"

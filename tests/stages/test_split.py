@@ -14,8 +14,9 @@ from domainforge.records import Chunk, Example
 from domainforge.run_folder import Inputs, Output
 from domainforge.stages import split as stage
 from domainforge.stages.split import SplitConfig, Splits, audit_splits, chunk_text, split_rows
-from domainforge.tables import chunk_table, content_hash, example_table
+from domainforge.tables import content_hash, example_table
 from tests.stages.runs import make_context
+from tests.support.tables import chunk_table
 
 TEXTS = {
     "a.md": "Veltren lies on the east bank of the river Osk, below the salt hills of Kirren.",
