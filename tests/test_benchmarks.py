@@ -69,6 +69,7 @@ def test_gpu_train_refuses_too_few_tokens() -> None:
     [
         "demo_seeds.py",
         "fairytale.py",
+        "recipes.py",
         "teacher_throughput.py",
         "teacher_faults.py",
         "teacher_memory.py",

@@ -52,19 +52,23 @@ _DATE = re.compile(
 )
 _DETERMINER = frozenset(_DETERMINERS.split())
 _BOUNDARY = frozenset(_ENDS.split()) | frozenset(_DEEDS.split())
-_TITLE = r"\b(?:St|Mr|Mrs|Ms|Dr|Prof|Mt)\.(?= [A-Z])"
+_TITLES = ("St", "Mr", "Mrs", "Ms", "Dr", "Prof", "Mt")
+_TITLE = rf"\b(?:{'|'.join(_TITLES)})\.(?= [A-Z])"
 _WORD = re.compile(
     _TITLE + r"|[$\u20ac\u00a3]?[^\W_]+(?:['\u2019.,:\-](?=[^\W_])[^\W_]+)*[%\u2030\u00b0]?"
 )
 _STOP = r";:.!?\"\u201d"
+# What ends no clause: `3.5`, `10:30`, `1,250`, and the full stop of a title.
+_AFTER_TITLE = "|".join(rf"(?<=\b{title})" for title in _TITLES)
+_WITHIN = rf"(?:(?<=\d)[.,:](?=\d)|(?:{_AFTER_TITLE})\.(?= [A-Z]))"
 _DEED = re.compile(
     r"\b(?:(?:had|was|were|is|are|has|have|will|would|could|must|to) )?"
-    rf"(?:[a-z]{{2,}}ed|{'|'.join(_DEEDS.split())})\b[^{_STOP}]*?"
-    rf"(?=,? (?:and|but|so) (?:he|she|it|they|there|the|a|an)\b|[,{_STOP}]|$)"
+    rf"(?:[a-z]{{2,}}ed|{'|'.join(_DEEDS.split())})\b(?:[^{_STOP}]|{_WITHIN})*?"
+    rf"(?=,? (?:and|but|so) (?:he|she|it|they|there|the|a|an)\b|(?!{_WITHIN})[,{_STOP}]|$)"
 )
 _CIRCUMSTANCE = re.compile(
     r"\b(?:because|so that|in order to|by \w+ing|until|unless|before|after|when|if)\b"
-    rf"[^,{_STOP}]*",
+    rf"(?:[^,{_STOP}]|{_WITHIN})*",
     re.IGNORECASE,
 )
 _MOST_PHRASE_WORDS = 5

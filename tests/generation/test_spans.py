@@ -79,7 +79,17 @@ def test_titles_belong_to_names() -> None:
         "Mr. Finn": "name",
         "the giant": "thing",
         "his name": "thing",
+        "told St. Lawrence and Mr. Finn his name": "deed",
     }
+
+
+def test_no_clause_ends_within_a_number_or_behind_a_title() -> None:
+    found = spans("They burned 3.5 kg of peat, because nearly 1,250 sacks were with Dr. Smith.")
+    assert found["burned 3.5 kg of peat"] == "deed"
+    assert found["because nearly 1,250 sacks were with Dr. Smith"] == "reason"
+    assert (
+        spans("Last week she gave the letter to Mr. Finn.")["gave the letter to Mr. Finn"] == "deed"
+    )
 
 
 @pytest.mark.parametrize(
