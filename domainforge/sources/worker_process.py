@@ -81,7 +81,7 @@ class WorkerProcess:
         Args:
             file: What to read.
             skip: How many of its leading parts are not wanted.
-            wanted: Asked now and then while it is silent; where not, it is ended.
+            wanted: Asked now and then; where not, it is ended.
         """
         task = {"file": pack_file(file), "skip": skip, "max_bytes": self._limits.max_bytes}
         assert self.process.stdin is not None
@@ -113,7 +113,7 @@ class WorkerProcess:
                 self._buffer += data
                 if len(self._buffer) > self._limits.max_memory_bytes:
                     return self._kill("too_much_memory", memory_detail(self._limits))
-                continue
+            # Also while it answers: one that was taken over could do so without an end.
             if not wanted():
                 return self._kill("abandoned", "nobody waits for it any more")
             if time.monotonic() > deadline:

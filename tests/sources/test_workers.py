@@ -217,3 +217,14 @@ def test_a_parser_that_was_taken_over_ends_its_file_only(
         after = list(pool.parse([good(tmp_path)]))
     assert faults(bad) == [("good.md", reason)]
     assert after[0].loaded.documents
+
+
+def test_an_answer_without_an_end_is_too_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import os, sys, time\nwhile 'PYTHONUNBUFFERED' in os.environ:\n"
+    code += "    os.write(1, b'x')\n    time.sleep(0.02)\n"
+    (tmp_path / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with WorkerPool(Limits(500_000_000, 0.5, 300 << 20), count=1) as pool:
+        assert faults(list(pool.parse([good(tmp_path)]))) == [("good.md", "too_slow")]
