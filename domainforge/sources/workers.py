@@ -3,6 +3,7 @@
 import contextlib
 import os
 import queue
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -60,7 +61,17 @@ class WorkerPool:
     each of them has a worker that no other can have.
     """
 
-    def __init__(self, limits: Limits, count: int | None = None) -> None:
+    def __init__(
+        self, limits: Limits, count: int | None = None, scratch: Path | None = None
+    ) -> None:
+        """Make a pool; nothing is started yet.
+
+        Args:
+            limits: What one file may cost.
+            count: Most workers; as many as there are cores (at most eight) where not given.
+            scratch: Folder for what parsers write on the side, emptied before and removed after;
+                a temporary one where not given, which would outlive a `kill -9`.
+        """
         self._limits = limits
         self._count = count or min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
         self._lanes: list[_Lane] = []
@@ -68,10 +79,14 @@ class WorkerPool:
         self._threads: list[threading.Thread] = []
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._closing = threading.Event()
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch = scratch
 
     def __enter__(self) -> "WorkerPool":
-        self._scratch = tempfile.TemporaryDirectory(prefix="domainforge-ingest-")
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="domainforge-ingest-"))
+        else:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+            self._scratch.mkdir(parents=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -82,8 +97,8 @@ class WorkerPool:
             process.kill()
         for thread in self._threads:
             thread.join(_ENDING_SECONDS)
-        if self._scratch:
-            self._scratch.cleanup()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def parse(
         self, work: Iterable[FileWork], parts: Callable[[str], int] = lambda uri: 0
@@ -186,7 +201,7 @@ class WorkerPool:
         if dead is not None:
             self._processes.discard(dead.process)
             dead.stop()
-        worker = WorkerProcess(self._limits, Path(self._scratch.name))
+        worker = WorkerProcess(self._limits, self._scratch)
         self._processes.add(worker.process)
         return worker
 

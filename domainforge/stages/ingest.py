@@ -32,6 +32,7 @@ from domainforge.tables import DOCUMENT_SCHEMA
 
 LEFT_OUT_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "uri", "reason", "detail")])
 _NAMED = 5
+_SCRATCH = ".parsers"
 _VERSION = 2
 
 
@@ -77,7 +78,7 @@ def run(config: IngestConfig, inputs: Inputs, out: Output, context: Context) -> 
         collection = Collection(
             journal, writer, forgotten, context.seed, _count(sources), context.progress
         )
-        with WorkerPool(limits) as pool:
+        with WorkerPool(limits, scratch=out.folder / _SCRATCH) as pool:
 
             def make_reader(key: str, opened: OpenSource, position: Any) -> SourceReader:
                 folder = context.sources_folder / key

@@ -228,3 +228,14 @@ def test_an_answer_without_an_end_is_too_slow(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with WorkerPool(Limits(500_000_000, 0.5, 300 << 20), count=1) as pool:
         assert faults(list(pool.parse([good(tmp_path)]))) == [("good.md", "too_slow")]
+
+
+def test_what_a_killed_run_left_on_the_side_is_gone(tmp_path: Path) -> None:
+    scratch = tmp_path / "documents" / ".parsers"
+    scratch.mkdir(parents=True)
+    (scratch / "page.png").write_bytes(b"a scanned page")
+    with WorkerPool(ENOUGH, count=1, scratch=scratch) as pool:
+        assert not list(scratch.iterdir())
+        (reading,) = pool.parse([good(tmp_path)])
+    assert reading.loaded.documents
+    assert not scratch.exists()
