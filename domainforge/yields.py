@@ -16,6 +16,7 @@ class DocumentYield:
     """One document and one task.
 
     Attributes:
+        asked: Whether a teacher is asked; chats and rows that need none count for themselves.
         planned: Requests planned.
         kept: Requests that came to a row that passed the filter.
         rows: These rows; more than `kept` where a reply makes several.
@@ -25,6 +26,7 @@ class DocumentYield:
 
     uri: str
     prompt: str
+    asked: bool
     planned: int
     kept: int
     rows: int
@@ -36,6 +38,7 @@ def document_yields(folder: Path) -> list[DocumentYield]:
     """Count planned requests and kept rows for each document and task of a run."""
     plan = read_table(folder / "examples", "plan").to_pylist()
     rows = read_table(folder / "kept").select(["chunk_id", "prompt", "unit", "sample"]).to_pylist()
+    asked = {row["prompt"] for row in plan if row["asked"]}
     made = Counter((row["chunk_id"], row["prompt"]) for row in rows)
     kept = Counter(
         (chunk_id, prompt)
@@ -51,6 +54,7 @@ def document_yields(folder: Path) -> list[DocumentYield]:
         DocumentYield(
             uri=uri,
             prompt=prompt,
+            asked=prompt in asked,
             planned=sum(planned for planned, _, _ in cells),
             kept=sum(requests for _, requests, _ in cells),
             rows=sum(number for _, _, number in cells),
@@ -64,11 +68,14 @@ def document_yields(folder: Path) -> list[DocumentYield]:
 def check_yield(run: RunFolder, min_yield_share: float) -> None:
     """Fail a run that came to too little, with the pages that produced nothing.
 
+    Rows that need no teacher can't make up for one that yields little.
+
     Raises:
         YieldError: Kept rows are under `min_yield_share` of the planned requests.
     """
     yields = document_yields(run.path)
-    planned, kept = sum(y.planned for y in yields), sum(y.kept for y in yields)
+    counted = [entry for entry in yields if entry.asked] or yields
+    planned, kept = sum(y.planned for y in counted), sum(y.kept for y in counted)
     share = kept / planned if planned else 0.0
     if kept and share >= min_yield_share:
         return

@@ -306,3 +306,20 @@ def test_one_single_document_is_enough(tmp_path: Path, tiny_student: Path) -> No
     assert report.scores["verdict"] == "not_shown"
     assert "no exam was given" in report.scores["sentence"]
     assert read_table(folder / "runs" / "small" / "chunks").num_rows == 1
+
+
+def test_rows_without_a_teacher_do_not_make_up_for_one_that_yields_nothing(
+    tmp_path: Path, tiny_student: Path
+) -> None:
+    def refuse_most(number: int, body: dict[str, Any]) -> str | None:
+        return None if "Harrow Bend" in str(body) else "refusal"
+
+    folder = make_project(tmp_path / "project", tiny_student)
+    tasks = [{"prompt": "qa", "per_chunk": 1}, {"prompt": "cloze", "per_chunk": 9}]
+    settings = {"generate": {"tasks": tasks}, "min_yield_share": 0.6, "until_stage": "split"}
+    with TeacherServer(refuse_most) as server:
+        project = Project(folder, server)
+        with pytest.raises(YieldError, match=r"min_yield_share asks for 60\.0%"):
+            project.run(teacher={"json_schema": "yes"}, **settings)
+        only = {"generate": {"tasks": tasks[1:]}, "name": "only"}
+        assert project.run(teacher={"json_schema": "yes"}, **{**settings, **only}).scores is None

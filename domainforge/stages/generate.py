@@ -36,6 +36,7 @@ PLAN_SCHEMA = pa.schema(
         ("chunk_id", pa.string()),
         ("prompt", pa.string()),
         ("planned", pa.int32()),
+        ("asked", pa.bool_()),
     ]
 )
 
@@ -218,6 +219,7 @@ def _plan_table(units: Sequence[Unit], given: Sequence[Example]) -> pa.Table:
         (unit.chunk["uri"], unit.chunk["id"], unit.prompt.name) for unit in units
     )
     counts.update((row.uri, row.chunk_id, GIVEN) for row in given)
+    asked = {unit.prompt.name for unit in units if unit.prompt.header.asks}
     rows: list[dict[str, Any]] = [
         {
             "id": f"{chunk_id}:{prompt}",
@@ -225,6 +227,7 @@ def _plan_table(units: Sequence[Unit], given: Sequence[Example]) -> pa.Table:
             "chunk_id": chunk_id,
             "prompt": prompt,
             "planned": planned,
+            "asked": prompt in asked,
         }
         for (uri, chunk_id, prompt), planned in counts.items()
     ]
