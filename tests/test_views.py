@@ -14,7 +14,8 @@ from domainforge.yields import DocumentYield
 
 
 def status_of(rows: int, asking: Mapping[str, Any]) -> str:
-    entry = DocumentYield("mill.md", "facts", planned=4, kept=3, rows=rows, passages=2, barren=1)
+    counts = {"planned": 4, "kept": 3, "rows": rows, "passages": 2, "barren": 1}
+    entry = DocumentYield("mill.md", "facts", asked=True, **counts)
     printed = StringIO()
     status = RunStatus("small", (), active=False, asking=asking, yields=[entry], scores=None)
     print_status(Console(width=200, file=printed), status)
