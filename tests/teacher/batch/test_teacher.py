@@ -120,9 +120,7 @@ def test_live_requests_that_are_in_an_open_batch_are_not_paid_twice(tmp_path: Pa
                 time.sleep(0.01)
         thread.join()
         live = config_for(teacher.base_url, same_as="lab")
-        while (
-            len(teacher.seen) < 11
-        ):  # a probe, and the rows, which the provider carries out by now
+        while len(teacher.seen) < 11:  # a probe, and the rows that the provider works on
             time.sleep(0.01)
         seen = len(teacher.seen)
         with pytest.raises(TeacherError, match=r"in a batch at the provider.*teacher.batch=true"):
