@@ -1,8 +1,4 @@
-import os
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +12,7 @@ from domainforge.generation.tasks import TaskConfig
 from domainforge.pipeline_file import Pipeline, load_pipeline
 from domainforge.starter import pipeline_text, run_name, starter_values, write_pipeline
 from domainforge.training.config import TrainConfig
+from tests.support.command import interrupt_wizard
 from tests.support.small_run import make_project
 from tests.support.teacher_server import TeacherServer
 
@@ -179,25 +176,9 @@ def test_answers_that_end_early_leave_nothing_behind(project: Path, given: int) 
 
 
 def test_ctrl_c_leaves_nothing_behind(project: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "domainforge.cli", "wizard"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write("documents\n\nembedded\n")
-    process.stdin.flush()
-    for line in process.stdout:
-        if line.startswith("Student"):
-            break
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert errors == "domainforge: stopped: nothing was written\n"
+    ended = interrupt_wizard(project, "documents\n\nembedded\n", "Student")
+    assert ended.returncode == 130
+    assert ended.stderr == "domainforge: stopped: nothing was written\n"
     assert written(project) == []
 
 

@@ -2,8 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from domainforge.sources.config import SourceConfig
 from domainforge.sources.sql.config import SqlConfig
 from domainforge.sources.web.config import CrawlConfig, WebConfig
 from domainforge.stage import Settings
+from tests.support.command import interrupt_wizard
 from tests.support.small_run import make_project
 
 ROOT = Path(__file__).parents[1]
@@ -277,26 +276,9 @@ def test_the_file_reads_as_yaml_with_the_descriptions_as_comments(project: Path)
 
 
 def test_ctrl_c_among_the_places_leaves_nothing_behind(project: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "domainforge.cli", "wizard"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(f"documents\npostgresql://u:{SECRET}@h/d\nhandbook.bin\n{PAGES}\n")
-    process.stdin.flush()
-    shown = ""
-    for line in process.stdout:
-        shown += line
-        if line.startswith("Query: "):
-            break
-    process.send_signal(2)
-    rest, errors = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert errors == "domainforge: stopped: nothing was written\n"
-    assert SECRET not in shown + rest
+    answers = f"documents\npostgresql://u:{SECRET}@h/d\nhandbook.bin\n{PAGES}\n"
+    ended = interrupt_wizard(project, answers, "Query: ")
+    assert ended.returncode == 130
+    assert ended.stderr == "domainforge: stopped: nothing was written\n"
+    assert SECRET not in ended.stdout
     assert not (project / "pipelines").exists()

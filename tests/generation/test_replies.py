@@ -14,16 +14,8 @@ from tests.generation.prompts import MANY, QA, TEXT, fence, make_prompt, units_o
 FIELDS = {"question": "Who built it?", "answer": "Rook", "quote": "Rook built it."}
 
 
-def example_of(
-    folder: Path,
-    text: str,
-    *,
-    status: ReplyStatus = "ok",
-    detail: str = "",
-    form: Form = "chat",
-    prompt: str = QA,
-) -> Example:
-    (row,) = examples_of(folder, text, status=status, detail=detail, form=form, prompt=prompt)
+def example_of(folder: Path, text: str, *, prompt: str = QA, **how: Any) -> Example:
+    (row,) = examples_of(folder, text, prompt=prompt, **how)
     return row
 
 

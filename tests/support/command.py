@@ -1,6 +1,7 @@
 """The command line in a process of its own, as a user would give it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -38,3 +39,30 @@ def give(
     finally:
         child.kill()
     return subprocess.CompletedProcess(child.args, child.returncode, out, errors)
+
+
+def interrupt_wizard(
+    project: Path, answers: str, question: str
+) -> "subprocess.CompletedProcess[str]":
+    """Answer the wizard up to a question and press Ctrl-C there; all that it showed comes back."""
+    child = subprocess.Popen(
+        [sys.executable, "-u", "-m", "domainforge.cli", "wizard"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(answers)
+    child.stdin.flush()
+    shown = ""
+    for line in child.stdout:
+        shown += line
+        if line.startswith(question):
+            break
+    child.send_signal(signal.SIGINT)
+    rest, errors = child.communicate(timeout=20)
+    return subprocess.CompletedProcess(child.args, child.returncode, shown + rest, errors)
