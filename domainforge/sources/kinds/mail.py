@@ -9,6 +9,7 @@ from datetime import UTC
 from email.errors import MessageError
 from email.message import Message
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 from domainforge.records import Document
@@ -109,8 +110,7 @@ def with_attachments(
     parts = [Loaded((document,))]
     for attachment in attachments[:_MAX_ATTACHMENTS]:
         member = names.member(attachment.name)
-        data = attachment.data
-        parts.append(read_member(member, lambda data=data: io.BytesIO(data)))  # type: ignore[misc]
+        parts.append(read_member(member, partial(io.BytesIO, attachment.data)))
     if len(attachments) > _MAX_ATTACHMENTS:
         detail = f"{len(attachments):,} attachments, {_MAX_ATTACHMENTS:,} are read"
         parts.append(Loaded(faults=(LeftOut(file.uri, "too_many_members", detail),)))
