@@ -17,7 +17,7 @@ LEFT_OUT = "forgotten"
 # Only here is a uri looked for in files: as a word it may be a setting elsewhere.
 _FREE_TEXT = {"notes", "figures", "stopped", "message", "text", "detail", "evidence", "questions"}
 _ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
-_TEXTS = ("text", "raw", "fields", "messages", "context")
+_TEXTS = ("text", "raw", "rejected", "fields", "messages", "context")
 _WHOLE = ("evidence", "detail")
 _NAMING = ("unit", "metadata")
 
@@ -62,6 +62,8 @@ class Traces:
         if row.get("document_id") in self.documents or row.get("chunk_id") in self.chunks:
             return True
         if row.get("id") in self.documents or row.get("id") in self.rows:
+            return True
+        if any(self.owns(other) for other in row.get("also") or ()):
             return True
         names = {row.get("uri"), row.get("document"), *(row.get("uris") or ())}
         if names & self.uris or row.get("sha256") in self.shas:

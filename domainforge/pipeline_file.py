@@ -11,6 +11,7 @@ from domainforge.config_faults import KeyPath, explain_value, find_key
 from domainforge.errors import ConfigError
 from domainforge.filters.rows import FilterConfig
 from domainforge.sources.config import SourceConfig
+from domainforge.splitting.config import SplitConfig
 from domainforge.stage import Settings, transport_field
 from domainforge.stages.assign import AssignConfig
 from domainforge.stages.chunk import ChunkConfig
@@ -19,7 +20,6 @@ from domainforge.stages.evaluate import EvaluateConfig
 from domainforge.stages.export import ExportConfig
 from domainforge.stages.generate import GenerateConfig
 from domainforge.stages.ingest import IngestConfig
-from domainforge.stages.split import SplitConfig
 from domainforge.teacher.config import TeacherConfig
 from domainforge.training.config import TrainConfig
 

@@ -7,7 +7,7 @@ from typing import Any
 from domainforge.errors import PromptError
 from domainforge.generation.units import Form, Task, Unit, make_request, plan_units
 from domainforge.generation.units import template_values as values_of
-from domainforge.prompts import PromptFile, build_messages
+from domainforge.prompts import PromptFile, fill_example
 
 _TEXT = (
     "The lamp of the Skerry Light was first lit on 4 May 1887 by the keeper Maud Tarrant. "
@@ -50,12 +50,14 @@ def try_prompt(prompt: PromptFile) -> list[Sample]:
     if prompt.items is not None:
         reply["item"] = reply[prompt.items][0]
     values = {**values_of(unit, {}, _fence), **reply}
-    messages, text = build_messages(prompt, values)
-    shown = [f"{message['role']}: {message['content']}" for message in messages]
+    filled = fill_example(prompt, values)
+    shown = [f"{message['role']}: {message['content']}" for message in filled.messages]
+    if filled.rejected is not None:
+        shown.append(f"assistant, worse: {filled.rejected}")
     title = (
         "the example that a reply becomes" if prompt.steps else "an example, made without asking"
     )
-    return [*samples, Sample(title, text or "\n".join(shown))]
+    return [*samples, Sample(title, filled.text or "\n".join(shown))]
 
 
 def _render_form(prompt: PromptFile, form: Form) -> list[Sample]:

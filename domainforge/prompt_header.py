@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from domainforge.errors import PromptError
+from domainforge.records import Basis
 from domainforge.stage import Settings
 
 Over = Literal["chunk", "sentence", "span"]
@@ -105,6 +106,11 @@ class PromptHeader(Settings):
         {}, validate_default=True, description="Fields of the reply, or a full JSON Schema."
     )
     example: dict[str, Any] = Field(description="How a reply becomes an example.")
+    basis: Basis = Field(
+        "passage",
+        description="What the answer stands on, which filters go by: `passage` (it says so), "
+        "`absent` (it doesn't, and the answer declines), `free` (neither).",
+    )
     attributes: SharesField = Field(
         {},
         description="What varies from sample to sample: for each name at hand in the body its "

@@ -21,7 +21,10 @@ _SECTION = re.compile(r"^<!--\s*(system|user|completion|step:\s*[\w-]+)\s*-->[ \
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _ROLES = ("system", "user", "assistant")
 _AT_HAND = frozenset(
-    ("document", "chunk", "unit", "sample", "span", "span_kind", "gapped", "fenced", "item")
+    (
+        *("document", "chunk", "chunks", "unit", "sample"),
+        *("span", "span_kind", "gapped", "fenced", "item"),
+    )
 )
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
@@ -37,6 +40,21 @@ class Step:
     name: str
     system: str | None
     user: str
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a row of a prompt says.
+
+    Attributes:
+        messages: Of a chat or a preference.
+        text: Of a text.
+        rejected: The worse last answer of a preference.
+    """
+
+    messages: tuple[dict[str, str], ...] = ()
+    text: str | None = None
+    rejected: str | None = None
 
 
 @dataclass(frozen=True)
@@ -180,22 +198,23 @@ def render(path: Path, template: str, values: Mapping[str, Any]) -> str:
         raise PromptError(f"{path}: {error}; at hand are: {names}") from error
 
 
-def build_messages(
-    prompt: PromptFile, values: Mapping[str, Any]
-) -> tuple[tuple[dict[str, str], ...], str | None]:
-    """Make an example's messages (or text) of a reply, by the header's `example`.
+def fill_example(prompt: PromptFile, values: Mapping[str, Any]) -> Filled:
+    """Make what an example says of a reply, by the header's `example`.
 
     Raises:
         PromptError: The template names something that the reply lacks.
     """
     shape = prompt.header.example
     if shape["kind"] == "text":
-        return (), render(prompt.path, str(shape["text"]), values)
+        return Filled(text=render(prompt.path, str(shape["text"]), values))
     messages = []
     for message in shape["messages"]:
         ((role, template),) = message.items()
         messages.append({"role": role, "content": render(prompt.path, template, values)})
-    return tuple(messages), None
+    rejected = shape.get("rejected")
+    return Filled(
+        tuple(messages), rejected=render(prompt.path, rejected, values) if rejected else None
+    )
 
 
 def _parse_header(path: Path, text: str) -> PromptHeader:
@@ -298,8 +317,9 @@ def _check_example(prompt: PromptFile) -> None:
     templates = _example_templates(prompt.header.example)
     if not templates:
         raise PromptError(
-            f"{prompt.path}: example must be {{kind: text, text: ...}} or "
-            "{kind: chat, messages: [{user: ...}, {assistant: ...}]}, and besides that at most "
+            f"{prompt.path}: example must be {{kind: text, text: ...}}, "
+            "{kind: chat, messages: [{user: ...}, {assistant: ...}]} or the same of kind "
+            "preference with `rejected: ...`, the worse last answer; and besides that at most "
             "`for_each`, the name of a list in the reply"
         )
     if items is not None:
@@ -330,10 +350,22 @@ def _example_templates(shape: Mapping[str, Any]) -> list[str]:
         case {"kind": "text", "text": str(text), **rest} if not rest:
             return [text]
         case {"kind": "chat", "messages": [*messages], **rest} if not rest:
-            pairs = [[*m.items()] if isinstance(m, dict) else [] for m in messages]
-            good = all(
-                len(pair) == 1 and pair[0][0] in _ROLES and isinstance(pair[0][1], str)
-                for pair in pairs
-            )
-            return [pair[0][1] for pair in pairs] if good else []
+            return _message_templates(messages)
+        case {
+            "kind": "preference",
+            "messages": [*messages],
+            "rejected": str(rejected),
+            **rest,
+        } if not rest:
+            templates = _message_templates(messages)
+            answered = bool(templates) and "assistant" in messages[-1]
+            return [*templates, rejected] if answered else []
     return []
+
+
+def _message_templates(messages: Sequence[Any]) -> list[str]:
+    pairs = [[*m.items()] if isinstance(m, dict) else [] for m in messages]
+    good = all(
+        len(pair) == 1 and pair[0][0] in _ROLES and isinstance(pair[0][1], str) for pair in pairs
+    )
+    return [pair[0][1] for pair in pairs] if good else []

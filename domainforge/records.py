@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,6 +12,9 @@ CHAT_MEDIA_TYPE = "application/x-chat"
 GIVEN = "given"
 # In the place of the teacher: a row that a prompt file makes without one.
 NO_TEACHER = "none"
+
+Basis = Literal["passage", "absent", "free"]
+"""What a row's answer stands on: its passages say it; they don't, and it declines; or neither."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,11 @@ class Example:
     """One row to learn from, with where it came from.
 
     Attributes:
-        kind: `chat` (messages) or `text`.
+        kind: `chat` (messages), `text`, or `preference`: messages whose last answer is better than
+            `rejected`.
+        also: The other passages that it is about: `document_id`, `uri` and `chunk_id` of each.
+        basis: What its answer stands on.
+        rejected: The worse last answer of a preference.
         fields: The teacher's parsed reply (question, answer, quote ...).
         start: First character of the passage in the document; `end` is one past the last.
         unit: Which part of the chunk was asked about (0 where the chunk is whole).
@@ -110,7 +118,7 @@ class Example:
         evidence: What shows the reason.
     """
 
-    kind: Literal["chat", "text"]
+    kind: Literal["chat", "text", "preference"]
     document_id: str
     uri: str
     chunk_id: str
@@ -121,6 +129,9 @@ class Example:
     teacher: str
     messages: tuple[dict[str, str], ...] = ()
     text: str | None = None
+    rejected: str | None = None
+    also: tuple[dict[str, str], ...] = ()
+    basis: Basis = "passage"
     fields: dict[str, Any] = field(default_factory=dict)
     unit: int = 0
     sample: int = 0
@@ -139,7 +150,8 @@ class Example:
         """A short stable name: hash of content and lineage."""
         number = (self.sample,) if self.item == 0 else (self.sample, self.item)
         lineage = (self.chunk_id, self.prompt, self.unit, *number, *self.ledger_keys)
-        return stable_id("example", self.kind, self.messages, self.text, *lineage)
+        more = [part for part in (self.rejected, self.also) if part]
+        return stable_id("example", self.kind, self.messages, self.text, *more, *lineage)
 
 
 def stable_id(*parts: Any) -> str:
@@ -155,6 +167,11 @@ def canonical_json(value: Any) -> str:
 def text_hash(text: str) -> str:
     """SHA-256 of the text's UTF-8 bytes, hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def chunk_ids_of(row: Mapping[str, Any]) -> list[str]:
+    """Return the ids of all passages that an example is about, the first one first."""
+    return [row["chunk_id"], *(other["chunk_id"] for other in row["also"] or ())]
 
 
 def question_of(row: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from domainforge.records import Example, canonical_json
 
+PASSAGE = pa.struct([(name, pa.string()) for name in ("document_id", "uri", "chunk_id")])
 MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
 SECTION = pa.struct(
     [("level", pa.int8()), ("title", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
@@ -56,12 +57,15 @@ EXAMPLE_SCHEMA = pa.schema(
         ("kind", pa.string()),
         ("messages", pa.list_(MESSAGE)),
         ("text", pa.string()),
+        ("rejected", pa.string()),
         ("fields", pa.string()),
         ("document_id", pa.string()),
         ("uri", pa.string()),
         ("chunk_id", pa.string()),
         ("start", pa.int64()),
         ("end", pa.int64()),
+        ("also", pa.list_(PASSAGE)),
+        ("basis", pa.string()),
         ("unit", pa.int32()),
         ("sample", pa.int32()),
         ("item", pa.int32()),

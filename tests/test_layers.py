@@ -38,6 +38,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "training",
         "prompt_check",
     ),
+    ("splitting",),
     ("context", "yields"),
     ("stages",),
     ("pipeline_file",),

@@ -7,8 +7,9 @@ from domainforge.errors import PromptError
 from domainforge.files import shipped_folder
 from domainforge.prompt_check import try_prompt
 from domainforge.prompts import (
+    Filled,
     PromptFile,
-    build_messages,
+    fill_example,
     load_prompt,
     parse_prompt,
     prompt_names,
@@ -178,7 +179,7 @@ def test_an_unknown_type_in_the_reply(tmp_path: Path, reply: str, kind: str) -> 
 )
 def test_an_example_of_another_shape(tmp_path: Path, example: str) -> None:
     header = f"version: 1\npurpose: p\nreply: {{a: str}}\nexample: {example}\n"
-    assert "example must be {kind: text, text: ...} or {kind: chat" in fault(tmp_path, header)
+    assert "example must be {kind: text, text: ...}, {kind: chat" in fault(tmp_path, header)
 
 
 @pytest.mark.parametrize(
@@ -316,19 +317,37 @@ def test_templates_are_sandboxed(template: str) -> None:
 
 def test_a_reply_becomes_messages(tmp_path: Path) -> None:
     prompt = parse(tmp_path)
-    made = build_messages(prompt, {"question": "Who?", "answer": "Rook. {{ 1 }}"})
-    assert made == (
+    made = fill_example(prompt, {"question": "Who?", "answer": "Rook. {{ 1 }}"})
+    assert made == Filled(
         (
             {"role": "user", "content": "Who?"},
             {"role": "assistant", "content": "Rook. {{ 1 }}"},
-        ),
-        None,
+        )
     )
+
+
+def test_a_preference_has_a_worse_answer(tmp_path: Path) -> None:
+    header = (
+        "version: 1\npurpose: p\nreply: {a: str, b: str}\nexample: {kind: preference, "
+        "messages: [{user: Who?}, {assistant: '{{ a }}'}], rejected: '{{ b }}'}\n"
+    )
+    made = fill_example(parse(tmp_path, header), {"a": "Rook.", "b": "Ruck."})
+    assert (made.messages[-1]["content"], made.rejected) == ("Rook.", "Ruck.")
+
+
+@pytest.mark.parametrize("last", ["{user: a}", "{assistant: a}, {user: b}"])
+def test_a_preference_ends_in_an_answer(tmp_path: Path, last: str) -> None:
+    header = (
+        "version: 1\npurpose: p\nreply: {a: str}\n"
+        f"example: {{kind: preference, messages: [{last}], rejected: '{{{{ a }}}}'}}\n"
+    )
+    with pytest.raises(PromptError, match="example must be"):
+        parse(tmp_path, header)
 
 
 def test_a_reply_becomes_a_text(tmp_path: Path) -> None:
     header = "version: 1\npurpose: p\nreply: {a: str}\nexample: {kind: text, text: '> {{ a }}'}\n"
-    assert build_messages(parse(tmp_path, header), {"a": "said"}) == ((), "> said")
+    assert fill_example(parse(tmp_path, header), {"a": "said"}) == Filled(text="> said")
 
 
 def test_the_projects_own_prompt_wins(tmp_path: Path) -> None:

@@ -167,27 +167,29 @@ class Row:
 
 
 def read_row(
-    example: Mapping[str, Any], fields: Mapping[str, Any], chunk: Mapping[str, Any]
+    example: Mapping[str, Any], fields: Mapping[str, Any], chunks: Sequence[Mapping[str, Any]]
 ) -> Row:
-    """Put an example beside its chunk, for the checks.
+    """Put an example beside its passages, for the checks.
 
     Args:
         example: A row of the examples table.
         fields: The teacher's parsed reply.
-        chunk: The row of the chunks table that the example is about.
+        chunks: The rows of the chunks table that the example is about.
     """
     chat = example["kind"] == "chat"
     record = dict(example)
     quote = fields.get("quote")
+    passage = "\n\n".join(chunk["text"] for chunk in chunks)
+    above = [line for c in chunks for line in (c["title"] or "", *(c["headings"] or ()))]
     return Row(
         id=example["id"],
         kind=example["kind"],
         question=question_of(record) if chat else "",
         answer=answer_of(record) if chat else str(example["text"] or ""),
         quote=quote if isinstance(quote, str) else None,
-        passage=chunk["text"],
-        asked_about=_span(example, chunk),
-        context="\n".join([chunk["title"] or "", *(chunk["headings"] or ())]),
+        passage=passage,
+        asked_about=_span(example, chunks[0]) if len(chunks) == 1 else passage,
+        context="\n".join(dict.fromkeys(above)),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from domainforge.generation.units import Unit, template_values
-from domainforge.prompts import build_messages
+from domainforge.prompts import fill_example
 from domainforge.records import GIVEN, NO_TEACHER, Example, stable_id
 
 
@@ -40,13 +40,12 @@ def silent_examples(units: Iterable[Unit], sides: Mapping[str, str]) -> list[Exa
     """
     examples = []
     for unit in units:
-        messages, text = build_messages(unit.prompt, template_values(unit, {}, _marker))
+        filled = fill_example(unit.prompt, template_values(unit, {}, _marker))
         examples.append(
             Example(
                 kind=unit.prompt.header.example["kind"],
                 teacher=NO_TEACHER,
-                messages=messages,
-                text=text,
+                **vars(filled),
                 side=sides[unit.chunk["id"]],
                 **unit.lineage(),
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 from domainforge.generation.repairs import BadReply
 from domainforge.generation.units import Form, Unit, asks_completion, template_values
-from domainforge.prompts import PromptFile, build_messages, render
+from domainforge.prompts import PromptFile, fill_example, render
 from domainforge.records import Example, canonical_json
 from domainforge.teacher.request import Reply
 
@@ -67,10 +67,8 @@ def make_examples(
     examples = []
     for index, (fields, at_hand) in enumerate(rows):
         values = {**template_values(unit, {}, fence), **at_hand}
-        messages, text = build_messages(unit.prompt, values)
-        examples.append(
-            Example(kind=kind, messages=messages, text=text, fields=fields, item=index, **lineage)
-        )
+        filled = vars(fill_example(unit.prompt, values))
+        examples.append(Example(kind=kind, fields=fields, item=index, **filled, **lineage))
     return examples
 
 

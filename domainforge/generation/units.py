@@ -47,7 +47,7 @@ class Unit:
     """One thing to ask: a prompt about a passage, for the n-th time.
 
     Attributes:
-        chunk: Row of the chunk.
+        chunk: Row of the chunk; the first, where it is about several.
         text: The passage: the whole chunk, or a sentence or two of it.
         start: Of the passage in the document.
         end: One past its last character.
@@ -55,6 +55,7 @@ class Unit:
         sample: How often the same was asked before.
         variant: Values that the prompt takes for this sample.
         attributes: What was drawn for it.
+        also: Rows of the other chunks, all of the same side.
     """
 
     prompt: PromptFile
@@ -66,6 +67,12 @@ class Unit:
     sample: int
     variant: Mapping[str, str]
     attributes: Mapping[str, str] = field(default_factory=dict)
+    also: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def chunks(self) -> tuple[Mapping[str, Any], ...]:
+        """Rows of all chunks that it is about."""
+        return (self.chunk, *self.also)
 
     def lineage(self) -> dict[str, Any]:
         """Return the fields of an example that tell which unit it came from."""
@@ -80,6 +87,11 @@ class Unit:
             "unit": self.index,
             "sample": self.sample,
             "attributes": dict(self.attributes),
+            "also": tuple(
+                {"document_id": c["document_id"], "uri": c["uri"], "chunk_id": c["id"]}
+                for c in self.also
+            ),
+            "basis": self.prompt.header.basis,
         }
 
 
@@ -207,25 +219,32 @@ def template_values(
     unit: Unit, replies: Mapping[str, str], fence: Callable[[str], str]
 ) -> dict[str, Any]:
     """Return what a prompt's templates can name."""
-    chunk = {
-        "id": unit.chunk["id"],
-        "text": unit.chunk["text"],
-        "headings": list(unit.chunk["headings"]),
-        "context": unit.chunk.get("context") or "",
-    }
+    chunks = [
+        {
+            "id": chunk["id"],
+            "title": chunk["title"],
+            "text": chunk["text"],
+            "headings": list(chunk["headings"]),
+            "context": chunk.get("context") or "",
+        }
+        for chunk in unit.chunks
+    ]
 
-    def fenced(of: Mapping[str, Any] | str) -> str:
+    def fenced(of: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str) -> str:
         if isinstance(of, str):
             return _between_markers(of, fence(unit.chunk["id"]), fence)
+        if not isinstance(of, Mapping):
+            return "\n\n".join(map(fenced, of))
         # Title, headings and a cut table's head are the document's words too: they stand inside.
         context = of.get("context")
         text = f"{context}\n{of['text']}" if context else of["text"]
-        body = f"# {' > '.join([unit.chunk['title'], *of['headings']])}\n\n{text}"
+        body = f"# {' > '.join([of['title'], *of['headings']])}\n\n{text}"
         return _between_markers(body, fence(of["id"]), fence)
 
     return {
         "document": {"title": unit.chunk["title"], "uri": unit.chunk["uri"]},
-        "chunk": chunk,
+        "chunk": chunks[0],
+        "chunks": chunks,
         "unit": {"text": " ".join(unit.text.split()), "index": unit.index},
         "sample": unit.sample,
         "fenced": fenced,

@@ -11,7 +11,7 @@ from domainforge.context import Context
 from domainforge.errors import DataError
 from domainforge.filters.checks import check_rows
 from domainforge.filters.rows import FilterConfig, Row, read_row, read_turns
-from domainforge.records import GIVEN, canonical_json
+from domainforge.records import GIVEN, canonical_json, chunk_ids_of
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Stage, StageResult
 from domainforge.tables import EXAMPLE_SCHEMA
@@ -89,15 +89,16 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
 
 def _rows_of(example: dict[str, Any], passages: dict[str, dict[str, Any]]) -> list[Row]:
     """Return what the checks see of an example: one row, or one for each answer of a given chat."""
-    chunk = passages.get(example["chunk_id"])
-    if chunk is None:
+    missing = [chunk_id for chunk_id in chunk_ids_of(example) if chunk_id not in passages]
+    if missing:
         raise DataError(
-            f"example {example['id']} is about chunk {example['chunk_id']}, which isn't there; "
+            f"example {example['id']} is about chunk {missing[0]}, which isn't there; "
             "run again with --from chunk"
         )
     if example["prompt"] == GIVEN:
         return read_turns(example)
-    return [read_row(example, json.loads(example["fields"] or "{}"), chunk)]
+    about = [passages[chunk_id] for chunk_id in chunk_ids_of(example)]
+    return [read_row(example, json.loads(example["fields"] or "{}"), about)]
 
 
 def _notes(dropped: pa.Table, reasons: Counter[str], total: int) -> tuple[str, ...]:

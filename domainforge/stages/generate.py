@@ -240,6 +240,6 @@ STAGE = Stage(
     run=run,
     writes="examples",
     reads=("chunk", "assign"),
-    version=4,
+    version=5,
     identity=identify,
 )

@@ -7,21 +7,20 @@ away, and training rows that are like something held out.
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from pydantic import Field
 
 from domainforge.context import Context
-from domainforge.deduplicate.exact import exact_key
 from domainforge.deduplicate.near import find_matches
-from domainforge.deduplicate.overlap import ExamIndex
 from domainforge.errors import DataError
 from domainforge.evaluation.exam import ExamQuestion, exam_hash
-from domainforge.records import Example, question_of
+from domainforge.records import Example, chunk_ids_of
 from domainforge.run_folder import Inputs, Output
-from domainforge.stage import Account, Settings, Stage, StageResult
+from domainforge.splitting.audit import audit_splits
+from domainforge.splitting.config import SplitConfig
+from domainforge.splitting.exam_overlap import Drop, exam_index, find_exam_overlap
+from domainforge.stage import Account, Stage, StageResult
 from domainforge.tables import EXAMPLE_SCHEMA, example_table, ordered_table
 
 Row = dict[str, Any]
@@ -31,35 +30,6 @@ _SHOWN = 8
 _DOCUMENT = "document"
 
 
-class SplitConfig(Settings):
-    """How rows are divided."""
-
-    validation_share: float = Field(
-        0.1,
-        ge=0,
-        lt=1,
-        description="Part of the training side's chat rows kept for validation: questions about "
-        "documents that are trained on, which choose the checkpoint.",
-    )
-    exam_ngram_words: int = Field(
-        8, ge=1, description="A row that shares so many words in a row with an exam question goes."
-    )
-    exam_jaccard: float = Field(
-        0.7,
-        gt=0,
-        le=1,
-        description="A row goes whose question is as like an exam question as this (Jaccard "
-        "similarity of their words).",
-    )
-    near_test_jaccard: float = Field(
-        0.7,
-        gt=0,
-        le=1,
-        description="A training passage goes, with its rows, that is as like a held-out one as "
-        "this (Jaccard similarity of their shingles).",
-    )
-
-
 class Splits(NamedTuple):
     """The three tables that training and evaluation read, and what was left out of them."""
 
@@ -67,14 +37,6 @@ class Splits(NamedTuple):
     validation: pa.Table
     test: pa.Table
     dropped: pa.Table
-
-
-@dataclass(frozen=True)
-class Drop:
-    """Why a row is left out."""
-
-    reason: str
-    evidence: str
 
 
 def split_rows(
@@ -98,7 +60,7 @@ def split_rows(
         {**row, "side": _side(row, side_of), "reason": None, "evidence": None}
         for row in [*examples.to_pylist(), *_text_rows(passages.values()).to_pylist()]
     ]
-    drops = _find_exam_overlap(rows, _index(exam, config))
+    drops = find_exam_overlap(rows, exam_index(exam, config))
     for row_id, drop in _find_near_test(rows, passages, config, seed).items():
         drops.setdefault(row_id, drop)
     left = [row for row in rows if row["id"] not in drops]
@@ -110,59 +72,6 @@ def split_rows(
         test=_table(row for row in left if row["side"] == "test"),
         dropped=_table({**row, **vars(drops[row["id"]])} for row in rows if row["id"] in drops),
     )
-
-
-def audit_splits(
-    train: pa.Table,
-    validation: pa.Table,
-    test: pa.Table,
-    exam: Sequence[ExamQuestion],
-    *,
-    units: Mapping[str, str] | None = None,
-    passages: Mapping[str, str] | None = None,
-    config: SplitConfig | None = None,
-) -> list[str]:
-    """Look in the final tables for what must not be there; an empty list is a clean bill.
-
-    Args:
-        train: Rows as written, read back.
-        validation: Rows as written, read back.
-        test: Rows as written, read back.
-        exam: Questions that no row may give away.
-        units: What was held out as a whole, by chunk id; the document where this is None.
-        passages: Text of every chunk, by id, to find the same passage on both sides.
-        config: What counts as a match with the exam.
-
-    Returns:
-        One sentence for each fault.
-    """
-    texts = {at: exact_key(text) for at, text in (passages or {}).items()}
-
-    def marked(table: pa.Table) -> list[Row]:
-        rows: list[Row] = table.to_pylist()
-        for row in rows:
-            chunk_id = row["chunk_id"]
-            row["unit"] = units.get(chunk_id) if units is not None else row["document_id"]
-            row["passage"] = texts.get(chunk_id)
-        return rows
-
-    trained, validated, tested = marked(train), marked(validation), marked(test)
-    findings = []
-    for name in ("id", "cluster"):
-        findings += _in_both(name, trained, validated, "train", "validation")
-    for name in ("id", "chunk_id", "unit", "cluster", "passage"):
-        findings += _in_both(name, [*trained, *validated], tested, "the training side", "test")
-    index = _index(exam, config or SplitConfig())
-    for place, side, rows in (
-        ("train", "train", trained),
-        ("validation", "train", validated),
-        ("test", "test", tested),
-    ):
-        strays = [row for row in rows if row["side"] != side]
-        findings += [f"row {row['id']} of side {row['side']} is in {place}" for row in strays]
-        leaks = _find_exam_overlap(rows, index)
-        findings += [f"row {at} in {place} matches {drop.evidence}" for at, drop in leaks.items()]
-    return findings
 
 
 def run(config: SplitConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
@@ -240,30 +149,19 @@ def _text_rows(chunks: Iterable[Mapping[str, Any]]) -> pa.Table:
 
 
 def _side(row: Row, side_of: Mapping[str, str]) -> str:
-    side = side_of.get(row["chunk_id"])
-    if side is None:
+    sides = set()
+    for chunk_id in chunk_ids_of(row):
+        side = side_of.get(chunk_id)
+        if side is None:
+            raise DataError(
+                f"row {row['id']}: chunk {chunk_id} has no side; run again with --from assign"
+            )
+        sides.add(side)
+    if len(sides) > 1:
         raise DataError(
-            f"row {row['id']}: chunk {row['chunk_id']} has no side; run again with --from assign"
+            f"row {row['id']} is about passages of both sides; run again with --from generate"
         )
-    return side
-
-
-def _index(exam: Sequence[ExamQuestion], config: SplitConfig) -> ExamIndex:
-    questions = ((question.id, question.question) for question in exam)
-    return ExamIndex(questions, config.exam_ngram_words, config.exam_jaccard)
-
-
-def _find_exam_overlap(rows: Sequence[Row], index: ExamIndex) -> dict[str, Drop]:
-    """Find generated rows that match an exam question; documents may say what they say."""
-    drops = {}
-    for row in rows:
-        if row["prompt_hash"]:  # a teacher wrote it; passages have none
-            said = [message["content"] or "" for message in row["messages"] or ()]
-            text = "\n".join([*said, row["text"] or ""])
-            overlap = index.find(question_of(row), text)
-            if overlap is not None:
-                drops[row["id"]] = Drop("exam_overlap", str(overlap))
-    return drops
+    return sides.pop()
 
 
 def _find_near_test(
@@ -288,8 +186,10 @@ def _find_near_test(
             continue
         if row["cluster"] in held:
             drops[row["id"]] = Drop("near_test", f"like row {held[row['cluster']]} of the test")
-        elif row["chunk_id"] in like:
-            evidence = f"its passage is like chunk {like[row['chunk_id']]}, of the test"
+            continue
+        near = next((like[at] for at in chunk_ids_of(row) if at in like), None)
+        if near is not None:
+            evidence = f"its passage is like chunk {near}, of the test"
             drops[row["id"]] = Drop("near_test", evidence)
     return drops
 
@@ -314,20 +214,6 @@ def _choose_validation(rows: Sequence[Row], share: float, seed: int) -> set[str]
 
 def _shuffled(seed: int, name: str) -> bytes:
     return hashlib.sha256(f"{seed}:{name}".encode()).digest()
-
-
-def _in_both(
-    name: str, left: Sequence[Row], right: Sequence[Row], left_name: str, right_name: str
-) -> list[str]:
-    """Say which values of a field occur in both lists of rows."""
-    first = {row[name]: row["id"] for row in left if row[name] is not None}
-    second = {row[name]: row["id"] for row in right if row[name] is not None}
-    what = "row" if name == "id" else name.removesuffix("_id")
-    return [
-        f"{what} {value} is in {left_name} (row {first[value]}) "
-        f"and in {right_name} (row {second[value]})"
-        for value in sorted(first.keys() & second.keys())
-    ]
 
 
 def _table(rows: Iterable[Row]) -> pa.Table:

@@ -14,6 +14,7 @@ from domainforge.filters.rows import FilterConfig
 from domainforge.records import Document
 from domainforge.run_folder import Inputs, Output
 from domainforge.sources.chats import make_chat, read_messages
+from domainforge.splitting.config import SplitConfig
 from domainforge.stage import StageResult
 from domainforge.stages import assign, chunk, dedup, generate, split
 from domainforge.stages import filter as filter_stage
@@ -67,7 +68,7 @@ class Line:
 
     def finish(self) -> StageResult:
         self._run(dedup.STAGE, dedup.DedupConfig())
-        return self._run(split.STAGE, split.SplitConfig(validation_share=0))
+        return self._run(split.STAGE, SplitConfig(validation_share=0))
 
     def rows(self, stage: str, table: str = "") -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (

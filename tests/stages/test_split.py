@@ -12,8 +12,10 @@ from domainforge.errors import DataError
 from domainforge.evaluation.exam import ExamPassage, ExamQuestion
 from domainforge.records import Chunk, Example
 from domainforge.run_folder import Inputs, Output
+from domainforge.splitting.audit import audit_splits
+from domainforge.splitting.config import SplitConfig
 from domainforge.stages import split as stage
-from domainforge.stages.split import SplitConfig, Splits, audit_splits, chunk_text, split_rows
+from domainforge.stages.split import Splits, chunk_text, split_rows
 from domainforge.tables import content_hash, example_table
 from tests.stages.runs import make_context
 from tests.support.tables import chunk_table

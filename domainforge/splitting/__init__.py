@@ -1,0 +1,1 @@
+"""Dividing rows into train, validation and test, and the proof that nothing leaks."""
