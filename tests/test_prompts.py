@@ -329,7 +329,7 @@ def test_a_reply_becomes_messages(tmp_path: Path) -> None:
 def test_a_preference_has_a_worse_answer(tmp_path: Path) -> None:
     header = (
         "version: 1\npurpose: p\nreply: {a: str, b: str}\nexample: {kind: preference, "
-        "messages: [{user: Who?}, {assistant: '{{ a }}'}], rejected: '{{ b }}'}\n"
+        "messages: [{user: Ask}, {assistant: '{{ a }}'}], rejected: '{{ b }}'}\n"
     )
     made = fill_example(parse(tmp_path, header), {"a": "Rook.", "b": "Ruck."})
     assert (made.messages[-1]["content"], made.rejected) == ("Rook.", "Ruck.")
