@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from domainforge.errors import PromptError
-from domainforge.generation.units import Form, Task, Unit, make_request, plan_units
-from domainforge.generation.units import template_values as values_of
+from domainforge.generation.requests import make_request
+from domainforge.generation.requests import template_values as values_of
+from domainforge.generation.units import Form, Task, Unit, plan_units
 from domainforge.prompts import PromptFile, fill_example
 
 _TEXT = (

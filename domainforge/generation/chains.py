@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from domainforge.generation.repairs import BadReply, make_repair, may_repair
 from domainforge.generation.replies import find_fault
-from domainforge.generation.units import Form, Unit, count_steps, make_request
+from domainforge.generation.requests import count_steps, make_request
+from domainforge.generation.units import Form, Unit
 from domainforge.teacher.privacy import Withheld
 from domainforge.teacher.request import Reply, ReplyStatus, Request, classify, request_key
 

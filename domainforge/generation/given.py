@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from domainforge.generation.units import Unit, template_values
+from domainforge.generation.requests import template_values
+from domainforge.generation.units import Unit
 from domainforge.prompts import fill_example
 from domainforge.records import GIVEN, NO_TEACHER, Example, stable_id
 

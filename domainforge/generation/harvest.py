@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from domainforge.errors import BudgetError
 from domainforge.generation.chains import Chain, ask_units
 from domainforge.generation.replies import make_examples
-from domainforge.generation.units import Unit, count_steps
+from domainforge.generation.requests import count_steps
+from domainforge.generation.units import Unit
 from domainforge.records import Example
 from domainforge.teacher.prices import NANO
 from domainforge.teacher.request import Reply

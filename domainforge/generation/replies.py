@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from domainforge.generation.repairs import BadReply
-from domainforge.generation.units import Form, Unit, asks_completion, template_values
+from domainforge.generation.requests import template_values
+from domainforge.generation.units import Form, Unit, asks_completion
 from domainforge.prompts import PromptFile, fill_example, render
 from domainforge.records import Example, canonical_json
 from domainforge.teacher.request import Reply

@@ -1,17 +1,15 @@
 """What is asked: every task over every chunk or sentence, as often as the task says."""
 
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from domainforge.generation.attributes import Shares, draw_attributes
 from domainforge.generation.spans import answer_spans, leave_gap
 from domainforge.prompt_header import CompletionHeader, Over
-from domainforge.prompts import PromptFile, render
+from domainforge.prompts import PromptFile
 from domainforge.sentences import split_sentences
-from domainforge.teacher.request import Request
 
 Form = Literal["chat", "completion"]
 MIN_SENTENCE_WORDS = 4
@@ -19,8 +17,6 @@ MIN_SENTENCE_WORDS = 4
 _LEANS_BACK = re.compile(
     r"^(He|She|It|They|His|Her|Its|Their|This|That|These|Those|There|Then|Here|But|And|So)\b"
 )
-
-_SAID_BY_KEYS = {"type", "properties", "required", "additionalProperties", "title", "$schema"}
 
 
 @dataclass(frozen=True)
@@ -168,108 +164,3 @@ def passages(text: str) -> list[tuple[int, int]]:
 def asks_completion(prompt: PromptFile, form: Form) -> bool:
     """Whether this prompt is put as text to be continued."""
     return form == "completion" and prompt.completion is not None
-
-
-def make_request(
-    unit: Unit, form: Form, step: int, replies: Mapping[str, str], fence: Callable[[str], str]
-) -> Request:
-    """Render the request of one step.
-
-    Args:
-        unit: What is asked about.
-        form: How this teacher is asked.
-        step: Index of the step in a chain; 0 for the first.
-        replies: Texts of the earlier steps, by their names.
-        fence: Gives the marker that holds a chunk's passage apart from the prompt.
-
-    Raises:
-        PromptError: The template names something that isn't at hand.
-    """
-    prompt, header = unit.prompt, unit.prompt.header
-    values = template_values(unit, replies, fence)
-    completion = header.completion
-    if asks_completion(prompt, form) and completion and prompt.completion:
-        return Request(
-            prompt=render(prompt.path, prompt.completion, values),
-            temperature=completion.temperature,
-            max_tokens=completion.max_tokens,
-            stop=completion.stop,
-            sample=unit.sample,
-            tag=unit,
-        )
-    part = prompt.steps[step]
-    last = step == len(prompt.steps) - 1
-    user = render(prompt.path, part.user, values)
-    if last:
-        user += "\n\n" + _describe_schema(prompt.schema)
-    messages = [{"role": "user", "content": user}]
-    if part.system:
-        messages.insert(0, {"role": "system", "content": render(prompt.path, part.system, values)})
-    return Request(
-        messages=tuple(messages),
-        schema=prompt.schema if last else None,
-        temperature=header.temperature,
-        max_tokens=header.max_tokens,
-        sample=unit.sample,
-        tag=unit,
-    )
-
-
-def template_values(
-    unit: Unit, replies: Mapping[str, str], fence: Callable[[str], str]
-) -> dict[str, Any]:
-    """Return what a prompt's templates can name."""
-    chunks = [
-        {
-            "id": chunk["id"],
-            "title": chunk["title"],
-            "text": chunk["text"],
-            "headings": list(chunk["headings"]),
-            "context": chunk.get("context") or "",
-        }
-        for chunk in unit.chunks
-    ]
-
-    def fenced(of: Mapping[str, Any] | Sequence[Mapping[str, Any]] | str) -> str:
-        if isinstance(of, str):
-            return _between_markers(of, fence(unit.chunk["id"]), fence)
-        if not isinstance(of, Mapping):
-            return "\n\n".join(map(fenced, of))
-        # Title, headings and a cut table's head are the document's words too: they stand inside.
-        context = of.get("context")
-        text = f"{context}\n{of['text']}" if context else of["text"]
-        body = f"# {' > '.join([of['title'], *of['headings']])}\n\n{text}"
-        return _between_markers(body, fence(of["id"]), fence)
-
-    return {
-        "document": {"title": unit.chunk["title"], "uri": unit.chunk["uri"]},
-        "chunk": chunks[0],
-        "chunks": chunks,
-        "unit": {"text": " ".join(unit.text.split()), "index": unit.index},
-        "sample": unit.sample,
-        "fenced": fenced,
-        **unit.attributes,
-        **unit.variant,
-        **replies,
-    }
-
-
-def _between_markers(body: str, marker: str, fence: Callable[[str], str]) -> str:
-    while marker in body:  # nobody can aim for this; it must not happen by chance either
-        marker = fence(marker)
-    return f"<passage {marker}>\n{body}\n</passage {marker}>"
-
-
-def count_steps(prompt: PromptFile, form: Form) -> int:
-    """Return how many requests a unit of this prompt takes, repairs aside."""
-    return 1 if asks_completion(prompt, form) else len(prompt.steps)  # none where nothing is asked
-
-
-def _describe_schema(schema: Mapping[str, Any]) -> str:
-    head = "Reply with one JSON object and nothing else."
-    names = schema["properties"].keys()
-    if schema.keys() <= _SAID_BY_KEYS and names == set(schema.get("required", ())):
-        keys = json.dumps(schema["properties"], ensure_ascii=False)
-        return f"{head} Its keys and their types: {keys}"
-    # What may be left out, or refers to a definition, only the whole schema says.
-    return f"{head} It fits this JSON Schema: {json.dumps(schema, ensure_ascii=False)}"

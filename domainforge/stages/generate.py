@@ -17,8 +17,9 @@ from domainforge.generation.chains import look_up
 from domainforge.generation.given import given_examples, silent_examples
 from domainforge.generation.harvest import Harvest
 from domainforge.generation.outcome import Rows, part_rows, sum_up
+from domainforge.generation.requests import count_steps
 from domainforge.generation.tasks import TaskConfig, make_tasks
-from domainforge.generation.units import Form, Unit, count_steps, plan_units
+from domainforge.generation.units import Form, Unit, plan_units
 from domainforge.records import GIVEN, Example
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Settings, Stage, StageResult

@@ -6,7 +6,8 @@ import pytest
 
 from domainforge.errors import PromptError
 from domainforge.generation.attributes import draw_attributes
-from domainforge.generation.units import Task, make_request, plan_units
+from domainforge.generation.requests import make_request
+from domainforge.generation.units import Task, plan_units
 from tests.generation.prompts import QA, fence, make_chunk, make_prompt
 
 SHARES = {

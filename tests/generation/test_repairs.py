@@ -3,7 +3,7 @@ from pathlib import Path
 
 from domainforge.generation.chains import Chain
 from domainforge.generation.repairs import MOST_REPLY_CHARS, BadReply, make_repair, may_repair
-from domainforge.generation.units import make_request
+from domainforge.generation.requests import make_request
 from domainforge.teacher.request import Request
 from tests.generation.prompts import CHAIN, QA, fence, make_prompt, units_of
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from domainforge.generation.replies import make_examples
-from domainforge.generation.units import Form, make_request
+from domainforge.generation.requests import make_request
+from domainforge.generation.units import Form
 from domainforge.records import Example
 from domainforge.tables import example_table
 from domainforge.teacher.request import Reply, ReplyStatus

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from domainforge.errors import PromptError
-from domainforge.generation.units import make_request, template_values
+from domainforge.generation.requests import make_request, template_values
 from domainforge.prompts import load_prompt
 from tests.generation.prompts import CHAIN, QA, TEXT, fence, make_chunk, make_prompt, units_of
 

@@ -7,7 +7,8 @@ import pytest
 from jinja2 import meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from domainforge.generation.units import Form, Task, make_request, plan_units
+from domainforge.generation.requests import make_request
+from domainforge.generation.units import Form, Task, plan_units
 from domainforge.prompt_check import try_prompt
 from domainforge.prompts import PromptFile, load_prompt, parse_prompt
 from tests.generation.prompts import fence, make_chunk

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from domainforge.generation.units import Unit, template_values
+from domainforge.generation.requests import template_values
+from domainforge.generation.units import Unit
 from domainforge.stage import shaping_values
 from domainforge.teacher.privacy import Gate, GateCounts, Passed, PrivacyConfig, Withheld
 from domainforge.teacher.request import Request, request_key
