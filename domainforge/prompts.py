@@ -1,5 +1,6 @@
 """Prompt files: a YAML header and a Jinja body; a new kind of example is a new file."""
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import ValidationError
 
+from domainforge.config_faults import find_key
 from domainforge.errors import PromptError
 from domainforge.files import shipped_folder
 from domainforge.prompt_header import PromptHeader, reply_schema
+from domainforge.prompt_lines import at_key, at_template
 from domainforge.records import text_hash
 
 _SECTION = re.compile(r"^<!--\s*(system|user|completion|step:\s*[\w-]+)\s*-->[ \t]*$", re.MULTILINE)
@@ -125,9 +128,12 @@ def load_prompt(name: str, project: Path) -> PromptFile:
     path = Path(name)
     if path.suffix == ".md" and (project / path).exists():
         return parse_prompt(project / path)
-    known = ", ".join(sorted(prompt_names(project)))
+    known = sorted(prompt_names(project))
+    near = difflib.get_close_matches(name.removesuffix(".md"), known, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
     raise PromptError(
-        f"no prompt '{name}' in {project / 'prompts'} nor shipped; there are: {known}"
+        f"no prompt '{name}' in {project / 'prompts'} nor shipped{hint}; "
+        f"there are: {', '.join(known)}"
     )
 
 
@@ -195,7 +201,8 @@ def render(path: Path, template: str, values: Mapping[str, Any]) -> str:
         return _ENVIRONMENT.from_string(template).render(values).strip()
     except _RENDER_ERRORS as error:
         names = ", ".join(sorted(values))
-        raise PromptError(f"{path}: {error}; at hand are: {names}") from error
+        where = at_template(path, template, error)
+        raise PromptError(f"{where}: {error}; at hand are: {names}") from error
 
 
 def fill_example(prompt: PromptFile, values: Mapping[str, Any]) -> Filled:
@@ -226,11 +233,15 @@ def _parse_header(path: Path, text: str) -> PromptHeader:
     except yaml.YAMLError as error:
         raise PromptError(f"{path}: header is not YAML: {error}") from error
     except ValidationError as error:
-        faults = [
-            f"{path}: header: {'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-            for fault in error.errors()
-        ]
-        raise PromptError("\n".join(faults)) from error
+        raise PromptError("\n".join(_describe(path, f) for f in error.errors())) from error
+
+
+def _describe(path: Path, fault: Any) -> str:
+    place = tuple(fault["loc"])
+    near = find_key(PromptHeader, place) if fault["type"] == "extra_forbidden" else None
+    hint = f"; did you mean '{near}'?" if near else ""
+    named = ".".join(map(str, place))
+    return f"{at_key(path, *place)}: header: {named}: {fault['msg']}{hint}"
 
 
 def _split_sections(path: Path, body: str, offset: int) -> list[tuple[str, str]]:
@@ -291,10 +302,12 @@ def _check_attributes(prompt: PromptFile) -> None:
     read = prompt.reads(completion=False) | prompt.reads(completion=True)
     for name in header.attributes:
         if name in taken:
-            raise PromptError(f"{prompt.path}: attributes: {name!r} is the name of something else")
+            where = at_key(prompt.path, "attributes", name)
+            raise PromptError(f"{where}: attributes: {name!r} is the name of something else")
         if name not in read:
+            where = at_key(prompt.path, "attributes", name)
             raise PromptError(
-                f"{prompt.path}: attributes: {name!r} is read nowhere; write {{{{ {name} }}}} "
+                f"{where}: attributes: {name!r} is read nowhere; write {{{{ {name} }}}} "
                 "where it is to stand"
             )
 
@@ -307,9 +320,10 @@ def _check_schema(path: Path, reply: Mapping[str, Any]) -> None:
         schema = reply_schema(reply)
         validator_for(schema).check_schema(schema)
     except PromptError as error:
-        raise PromptError(f"{path}: {error}") from error
+        raise PromptError(f"{at_key(path, 'reply')}: {error}") from error
     except SchemaError as error:
-        raise PromptError(f"{path}: reply is no JSON Schema: {error.message}") from error
+        where = at_key(path, "reply")
+        raise PromptError(f"{where}: reply is no JSON Schema: {error.message}") from error
 
 
 def _check_example(prompt: PromptFile) -> None:
@@ -317,7 +331,7 @@ def _check_example(prompt: PromptFile) -> None:
     templates = _example_templates(prompt.header.example)
     if not templates:
         raise PromptError(
-            f"{prompt.path}: example must be {{kind: text, text: ...}}, "
+            f"{at_key(prompt.path, 'example')}: example must be {{kind: text, text: ...}}, "
             "{kind: chat, messages: [{user: ...}, {assistant: ...}]} or the same of kind "
             "preference with `rejected: ...`, the worse last answer; and besides that at most "
             "`for_each`, the name of a list in the reply"
@@ -327,7 +341,7 @@ def _check_example(prompt: PromptFile) -> None:
         is_list = isinstance(listed, Mapping) and listed.get("type") == "array"
         if not is_list or not isinstance(listed.get("items"), Mapping):
             raise PromptError(
-                f"{prompt.path}: example: for_each: {items!r} is no list in `reply`; write it as "
+                f"{at_key(prompt.path, 'example')}: example: for_each: {items!r} is no list in `reply`; write it as "
                 f"`reply: {{{items}: [{{question: str, answer: str}}]}}`"
             )
     completion = prompt.header.completion
@@ -336,12 +350,14 @@ def _check_example(prompt: PromptFile) -> None:
         missing = prompt.row_fields - {*completion.fields, *completion.set}
         if missing:
             names = ", ".join(sorted(missing))
-            raise PromptError(f"{prompt.path}: completion gives no value for: {names}")
+            where = at_key(prompt.path, "completion")
+            raise PromptError(f"{where}: completion gives no value for: {names}")
     for template in templates:
         try:
             _ENVIRONMENT.parse(template)
         except TemplateSyntaxError as error:
-            raise PromptError(f"{prompt.path}: header: {error.message} in {template!r}") from error
+            where = at_template(prompt.path, template, error)
+            raise PromptError(f"{where}: header: {error.message} in {template!r}") from error
 
 
 def _example_templates(shape: Mapping[str, Any]) -> list[str]:

@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("table_writer",),
     ("languages",),
     ("run_folder",),
-    ("prompt_header",),
+    ("prompt_header", "prompt_lines"),
     ("prompts",),
     (
         "chunking",

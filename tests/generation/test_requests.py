@@ -108,7 +108,7 @@ def test_an_undefined_name_is_told_with_the_file(tmp_path: Path) -> None:
     prompt = make_prompt(tmp_path, QA.replace("{{ document.title }}", "{{ documnt.title }}"))
     (unit,) = units_of(prompt, samples=1)
     with pytest.raises(
-        PromptError, match=r"ask\.md: 'documnt' is undefined; at hand are: .*document"
+        PromptError, match=r"ask\.md:20: 'documnt' is undefined; at hand are: .*document"
     ):
         make_request(unit, "chat", 0, {}, fence)
 

@@ -428,7 +428,7 @@ def test_an_unknown_name_in_a_prompt_stops_before_anything_is_asked(tmp_path: Pa
     room = Room(tmp_path)
     room.prompt("ask", QA.replace("{{ sample + 1 }}", "{{ smaple }}"))
     with TeacherServer() as server:
-        with pytest.raises(PromptError, match=r"ask\.md: 'smaple' is undefined"):
+        with pytest.raises(PromptError, match=r"ask\.md:22: 'smaple' is undefined"):
             room.run(server)
         assert not server.seen
 
