@@ -340,8 +340,9 @@ def _check_example(prompt: PromptFile) -> None:
         listed = prompt.schema["properties"].get(items)
         is_list = isinstance(listed, Mapping) and listed.get("type") == "array"
         if not is_list or not isinstance(listed.get("items"), Mapping):
+            where = at_key(prompt.path, "example", "for_each")
             raise PromptError(
-                f"{at_key(prompt.path, 'example')}: example: for_each: {items!r} is no list in `reply`; write it as "
+                f"{where}: example: for_each: {items!r} is no list in `reply`; write it as "
                 f"`reply: {{{items}: [{{question: str, answer: str}}]}}`"
             )
     completion = prompt.header.completion

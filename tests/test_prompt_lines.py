@@ -73,5 +73,5 @@ def test_what_has_no_place_has_no_line(tmp_path: Path) -> None:
 
 
 def test_a_name_typed_wrong_names_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(PromptError, match="no prompt 'rephrse' .*; did you mean 'rephrase'"):
+    with pytest.raises(PromptError, match=r"no prompt 'rephrse' .*; did you mean 'rephrase'"):
         load_prompt("rephrse", tmp_path)
