@@ -21,6 +21,7 @@ for path in sorted(shipped_folder("pipelines").glob("*.yaml")):
     load_pipeline(path)
 assert find_file("data/handbook", here).is_dir()
 assert find_file("data/handbook/exam.jsonl", here).exists()
+assert find_file("data/replay.jsonl", here).exists()
 print("found")
 """
 
