@@ -1,6 +1,6 @@
-"""Try a prompt file on a sample passage, so that its faults show before anything is asked."""
+"""Render a prompt file on a passage, so that its faults show before anything is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +9,13 @@ from domainforge.generation.requests import make_request
 from domainforge.generation.requests import template_values as values_of
 from domainforge.generation.units import Form, Task, Unit, plan_units
 from domainforge.prompts import PromptFile, fill_example
+from domainforge.records import stable_id
 
 _TEXT = (
     "The lamp of the Skerry Light was first lit on 4 May 1887 by the keeper Maud Tarrant. "
     "It burns 12 litres of oil in a night and is seen from 17 miles away."
 )
-_CHUNK: dict[str, Any] = {
+SAMPLE_CHUNK: Mapping[str, Any] = {
     "id": "sample",
     "document_id": "sample",
     "uri": "sample/light.md",
@@ -26,7 +27,10 @@ _CHUNK: dict[str, Any] = {
     "text": _TEXT,
     "tokens": 40,
 }
-_FENCE = "0123456789abcdef"
+"""What a prompt is rendered on where there is no passage of the user's own."""
+
+
+_MOST_SHOWN_CHARS = 200
 
 
 @dataclass(frozen=True)
@@ -37,16 +41,29 @@ class Sample:
     text: str
 
 
-def try_prompt(prompt: PromptFile) -> list[Sample]:
+def try_prompt(
+    prompt: PromptFile,
+    chunks: Sequence[Mapping[str, Any]] = (SAMPLE_CHUNK,),
+    chunk_id: str | None = None,
+) -> list[Sample]:
     """Render every form and step of a prompt, and the example that comes of it.
 
+    Args:
+        prompt: The prompt file.
+        chunks: What it can be asked about.
+        chunk_id: The one to render it on; left out, the first that it fits.
+
     Raises:
-        PromptError: A template names something that isn't at hand, or an expression fails.
+        PromptError: A template names something that isn't at hand, an expression fails, or the
+            prompt asks nothing about that passage.
     """
-    samples = _render_form(prompt, "chat")
+    unit = first_unit(prompt, "chat", chunks, chunk_id)
+    samples = _render_chat(prompt, unit)
     if prompt.completion is not None:
-        samples += _render_form(prompt, "completion")
-    unit = _first_unit(prompt, "chat")
+        about = first_unit(prompt, "completion", chunks, chunk_id)
+        request = make_request(about, "completion", 0, {}, _fence)
+        title = "completion, for a teacher that only continues text"
+        samples.append(Sample(title, request.prompt or ""))
     reply = _invent(prompt.schema, "reply")
     if prompt.items is not None:
         reply["item"] = reply[prompt.items][0]
@@ -61,15 +78,44 @@ def try_prompt(prompt: PromptFile) -> list[Sample]:
     return [*samples, Sample(title, filled.text or "\n".join(shown))]
 
 
-def _render_form(prompt: PromptFile, form: Form) -> list[Sample]:
-    unit = _first_unit(prompt, form)
-    if form == "completion":
-        request = make_request(unit, form, 0, {}, _fence)
-        return [Sample("completion, for a teacher that only continues text", request.prompt or "")]
+def first_unit(
+    prompt: PromptFile,
+    form: Form,
+    chunks: Sequence[Mapping[str, Any]] = (SAMPLE_CHUNK,),
+    chunk_id: str | None = None,
+) -> Unit:
+    """Return the first thing that a prompt asks about a passage.
+
+    Args:
+        prompt: The prompt file.
+        form: How the teacher is asked.
+        chunks: What it can be asked about.
+        chunk_id: The one to ask about; left out, the first that it fits.
+
+    Raises:
+        PromptError: It asks nothing about that passage.
+    """
+    task = Task(prompt, 1)
+    alone = [chunk for chunk in chunks if chunk["id"] == chunk_id]
+    for unit in plan_units(alone, [task], form):
+        return unit
+    # A prompt may go over several passages at once, which must all be there.
+    for unit in plan_units(chunks, [task], form):
+        if chunk_id is None or chunk_id in [chunk["id"] for chunk in unit.chunks]:
+            return unit
+    about = (alone or chunks or [SAMPLE_CHUNK])[0]["text"]
+    shown = about if len(about) <= _MOST_SHOWN_CHARS else f"{about[:_MOST_SHOWN_CHARS]}..."
+    raise PromptError(
+        f"{prompt.path}: it asks nothing about this passage (no sentence of four words, or "
+        f"nothing that its `over` and `variants` want): {shown}"
+    )
+
+
+def _render_chat(prompt: PromptFile, unit: Unit) -> list[Sample]:
     samples = []
     replies: dict[str, str] = {}
     for index, step in enumerate(prompt.steps):
-        request = make_request(unit, form, index, replies, _fence)
+        request = make_request(unit, "chat", index, replies, _fence)
         text = "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in request.messages)
         title = "chat" if len(prompt.steps) == 1 else f"chat, step {step.name}"
         samples.append(Sample(title, text))
@@ -77,15 +123,9 @@ def _render_form(prompt: PromptFile, form: Form) -> list[Sample]:
     return samples
 
 
-def _first_unit(prompt: PromptFile, form: Form) -> Unit:
-    unit = next(plan_units([_CHUNK], [Task(prompt, 1)], form), None)
-    if unit is None:
-        raise PromptError(f"{prompt.path}: no variant fits the sample passage: {_TEXT}")
-    return unit
-
-
 def _fence(chunk_id: str) -> str:
-    return _FENCE
+    # No teacher sees it. It must differ from what it is made of: a passage may hold it.
+    return stable_id("marker", chunk_id)
 
 
 def _invent(schema: Mapping[str, Any], name: str) -> Any:
