@@ -123,6 +123,23 @@ class PromptHeader(Settings):
         description="Whether a reply of the chat form that doesn't fit `reply` is asked for once "
         "more, with what is wrong with it.",
     )
+    reply_form: Literal["auto", "json", "delimited"] = Field(
+        "auto",
+        description="How the chat form asks for `reply`: as JSON, or as blocks of text between "
+        "lines that nobody can forge; `auto` takes JSON but where the endpoint is known to hold no "
+        "reply to a schema, and where blocks can't say it.",
+    )
+    continues: bool = Field(
+        True,
+        alias="continue",
+        description="Whether a reply of the chat form that was cut off at `max_tokens` is "
+        "continued, once.",
+    )
+    keep_if: str | None = Field(
+        None,
+        description="An expression over the fields of the reply and the replies of earlier steps; "
+        "where it is false, the row is dropped as `check_failed`.",
+    )
     completion: CompletionHeader | None = Field(None, description="The few-shot form.")
 
     @field_validator("reply")

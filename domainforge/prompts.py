@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, meta
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateSyntaxError
 from pydantic import ValidationError
 
 from domainforge.config_faults import find_key
@@ -18,31 +17,19 @@ from domainforge.errors import PromptError
 from domainforge.files import shipped_folder
 from domainforge.prompt_header import PromptHeader, reply_schema
 from domainforge.prompt_lines import at_key, at_template
+from domainforge.prompt_sections import Step, read_body
+from domainforge.prompt_templates import check_expression, check_template, names_in, render
 from domainforge.records import text_hash
+from domainforge.reply_layout import Layout, find_layout
 
-_SECTION = re.compile(r"^<!--\s*(system|user|completion|step:\s*[\w-]+)\s*-->[ \t]*$", re.MULTILINE)
 _FENCE = re.compile(r"^---[ \t]*$", re.MULTILINE)
 _ROLES = ("system", "user", "assistant")
 _AT_HAND = frozenset(
     (
         *("document", "chunk", "chunks", "unit", "sample"),
-        *("span", "span_kind", "gapped", "fenced", "item"),
+        *("span", "span_kind", "gapped", "focus", "fenced", "item"),
     )
 )
-_ENVIRONMENT = ImmutableSandboxedEnvironment(
-    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
-)
-# What an expression in a template can raise besides Jinja's own errors: `1 / 0`, `"a" + 1` ...
-_RENDER_ERRORS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)
-
-
-@dataclass(frozen=True)
-class Step:
-    """One question to the teacher; later steps see earlier replies by their names."""
-
-    name: str
-    system: str | None
-    user: str
 
 
 @dataclass(frozen=True)
@@ -99,13 +86,22 @@ class PromptFile:
     def reads(self, *, completion: bool) -> frozenset[str]:
         """Names that the templates of one form read, those of the rows among them."""
         header = self.header
-        templates = _example_templates(header.example)
+        templates = [*_example_templates(header.example), *self._condition]
         if completion and self.completion is not None and header.completion is not None:
             templates += [self.completion, *header.completion.set.values()]
         else:
             templates += [text for step in self.steps for text in (step.system or "", step.user)]
-        parsed = map(_ENVIRONMENT.parse, templates)
-        return frozenset().union(*map(meta.find_undeclared_variables, parsed))
+        return names_in(templates)
+
+    @property
+    def _condition(self) -> list[str]:
+        keep_if = self.header.keep_if
+        return [] if keep_if is None else [f"{{{{ {keep_if} }}}}"]
+
+    @cached_property
+    def layout(self) -> Layout | None:
+        """Blocks of the reply's delimited form; None where only JSON can say it."""
+        return find_layout(self.schema)
 
     @cached_property
     def validator(self) -> Any:
@@ -165,8 +161,7 @@ def parse_prompt(path: Path) -> PromptFile:
     offset = text.count("\n", 0, len(text) - len(parts[2]))
     if not header.asks:
         return _parse_silent(path, header, text, parts[2])
-    sections = _split_sections(path, parts[2], offset)
-    steps, completion = _make_steps(path, sections)
+    steps, completion = read_body(path, parts[2], offset)
     if completion is not None and header.completion is None:
         raise PromptError(f"{path}: has a completion body but no 'completion:' in its header")
     if completion is None and header.completion is not None:
@@ -174,35 +169,24 @@ def parse_prompt(path: Path) -> PromptFile:
     _check_schema(path, header.reply)
     prompt = PromptFile(path.stem, path, text_hash(text), header, steps, completion)
     _check_example(prompt)
+    _check_reply_form(prompt)
+    _check_keep_if(prompt)
     _check_attributes(prompt)
     return prompt
 
 
 def _parse_silent(path: Path, header: PromptHeader, text: str, body: str) -> PromptFile:
     """Check a file that makes rows without asking."""
-    if body.strip() or header.reply or header.completion or "for_each" in header.example:
+    asked = header.reply or header.completion or header.keep_if or "for_each" in header.example
+    if body.strip() or asked:
         raise PromptError(
             f"{path}: `asks: false` makes each row of the passage alone, by `example`; take out "
-            "the body, `reply`, `completion` and `for_each`, or the `asks: false`"
+            "the body, `reply`, `completion`, `keep_if` and `for_each`, or the `asks: false`"
         )
     prompt = PromptFile(path.stem, path, text_hash(text), header, (), None)
     _check_example(prompt)
     _check_attributes(prompt)
     return prompt
-
-
-def render(path: Path, template: str, values: Mapping[str, Any]) -> str:
-    """Fill a template; strict (a missing name is an error) and sandboxed.
-
-    Raises:
-        PromptError: A name that isn't there, or an expression that fails.
-    """
-    try:
-        return _ENVIRONMENT.from_string(template).render(values).strip()
-    except _RENDER_ERRORS as error:
-        names = ", ".join(sorted(values))
-        where = at_template(path, template, error)
-        raise PromptError(f"{where}: {error}; at hand are: {names}") from error
 
 
 def fill_example(prompt: PromptFile, values: Mapping[str, Any]) -> Filled:
@@ -244,51 +228,6 @@ def _describe(path: Path, fault: Any) -> str:
     return f"{at_key(path, *place)}: header: {named}: {fault['msg']}{hint}"
 
 
-def _split_sections(path: Path, body: str, offset: int) -> list[tuple[str, str]]:
-    found = list(_SECTION.finditer(body))
-    if not found:
-        raise PromptError(f"{path}:{offset + 1}: the body needs '<!-- user -->' before its text")
-    before = body[: found[0].start()]
-    if before.strip():
-        line = offset + before[: -len(before.lstrip())].count("\n") + 1
-        raise PromptError(
-            f"{path}:{line}: this text stands in no section; put '<!-- user -->' above"
-        )
-    sections = []
-    for match, after in zip(found, [*found[1:], None], strict=True):
-        raw = body[match.end() : after.start() if after else len(body)]
-        text = raw.strip("\n")
-        try:
-            _ENVIRONMENT.parse(text)
-        except TemplateSyntaxError as error:
-            start = match.end() + len(raw) - len(raw.lstrip("\n"))
-            line = offset + body.count("\n", 0, start) + error.lineno
-            raise PromptError(f"{path}:{line}: {error.message}") from error
-        sections.append((match[1].replace(" ", ""), text))
-    return sections
-
-
-def _make_steps(
-    path: Path, sections: Sequence[tuple[str, str]]
-) -> tuple[tuple[Step, ...], str | None]:
-    steps: list[Step] = []
-    completion = None
-    system: str | None = None
-    for kind, text in sections:
-        if kind == "system":
-            system = text
-        elif kind == "completion":
-            completion = text
-        else:
-            name = kind.partition(":")[2] or "reply"
-            if any(step.name == name for step in steps):
-                raise PromptError(f"{path}: two steps are named '{name}'")
-            steps.append(Step(name, system, text))
-    if not steps:
-        raise PromptError(f"{path}: has no '<!-- user -->' section")
-    return tuple(steps), completion
-
-
 def _check_attributes(prompt: PromptFile) -> None:
     """Refuse an attribute that nothing reads, or that hides what else is at hand."""
     header, completion = prompt.header, prompt.header.completion
@@ -310,6 +249,39 @@ def _check_attributes(prompt: PromptFile) -> None:
                 f"{where}: attributes: {name!r} is read nowhere; write {{{{ {name} }}}} "
                 "where it is to stand"
             )
+
+
+def _check_reply_form(prompt: PromptFile) -> None:
+    if prompt.header.reply_form == "delimited" and prompt.layout is None:
+        raise PromptError(
+            f"{at_key(prompt.path, 'reply_form')}: reply_form: `delimited` can't say this `reply`: "
+            "it takes texts, numbers, true or false, objects of these, and lists without lists in "
+            "them, all of them required; take it out, or write `json`"
+        )
+
+
+def _check_keep_if(prompt: PromptFile) -> None:
+    """Refuse a condition that can't be read, or that names what no reply gives."""
+    keep_if, completion = prompt.header.keep_if, prompt.header.completion
+    if keep_if is None:
+        return
+    where = f"{at_key(prompt.path, 'keep_if')}: keep_if"
+    try:
+        check_expression(keep_if)
+    except TemplateSyntaxError as error:
+        advice = "write an expression without braces, such as: answer != 'no'"
+        raise PromptError(f"{where}: {error.message}; {advice}") from error
+    given = prompt.schema["properties"].keys() | {step.name for step in prompt.steps[:-1]}
+    if completion:
+        given &= {*completion.fields, *completion.set}
+    at_hand = given | prompt.header.attributes.keys() | (_AT_HAND - {"item"})
+    unknown = names_in(prompt._condition) - at_hand
+    if unknown:
+        forms = " in both forms of the prompt" if completion else ""
+        raise PromptError(
+            f"{where}: {min(unknown)!r} is not at hand{forms}; there are the fields of the reply "
+            f"and the replies of earlier steps: {', '.join(sorted(given)) or 'none'}"
+        )
 
 
 def _check_schema(path: Path, reply: Mapping[str, Any]) -> None:
@@ -355,7 +327,7 @@ def _check_example(prompt: PromptFile) -> None:
             raise PromptError(f"{where}: completion gives no value for: {names}")
     for template in templates:
         try:
-            _ENVIRONMENT.parse(template)
+            check_template(template)
         except TemplateSyntaxError as error:
             where = at_template(prompt.path, template, error)
             raise PromptError(f"{where}: header: {error.message} in {template!r}") from error

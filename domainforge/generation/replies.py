@@ -9,7 +9,8 @@ from typing import Any
 from domainforge.generation.repairs import BadReply
 from domainforge.generation.requests import template_values
 from domainforge.generation.units import Form, Unit, asks_completion
-from domainforge.prompts import PromptFile, fill_example, render
+from domainforge.prompt_templates import render
+from domainforge.prompts import PromptFile, fill_example
 from domainforge.records import Example, canonical_json
 from domainforge.teacher.request import Reply
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from domainforge.generation.units import Form, Unit, asks_completion
-from domainforge.prompts import PromptFile, render
+from domainforge.prompt_templates import render
+from domainforge.prompts import PromptFile
 from domainforge.teacher.request import Request
 
 _SAID_BY_KEYS = {"type", "properties", "required", "additionalProperties", "title", "$schema"}
@@ -88,6 +89,7 @@ def template_values(
         "chunks": chunks,
         "unit": {"text": " ".join(unit.text.split()), "index": unit.index},
         "sample": unit.sample,
+        "focus": unit.focus,
         "fenced": fenced,
         **unit.attributes,
         **unit.variant,

@@ -1,0 +1,73 @@
+"""Templates and expressions of prompt files: Jinja, sandboxed, and strict about names."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from domainforge.errors import PromptError
+from domainforge.prompt_lines import at_template
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(
+    undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+)
+# What an expression in a template can raise besides Jinja's own errors: `1 / 0`, `"a" + 1` ...
+_RENDER_ERRORS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)
+
+
+def check_template(template: str) -> None:
+    """Compile a template.
+
+    Raises:
+        TemplateSyntaxError: It is none.
+    """
+    _ENVIRONMENT.parse(template)
+
+
+def check_expression(expression: str) -> None:
+    """Compile an expression.
+
+    Raises:
+        TemplateSyntaxError: It is none, or more than one.
+    """
+    _ENVIRONMENT.compile_expression(expression, undefined_to_none=False)
+
+
+def names_in(templates: Iterable[str]) -> frozenset[str]:
+    """Return the names that templates read."""
+    parsed = map(_ENVIRONMENT.parse, templates)
+    return frozenset().union(*map(meta.find_undeclared_variables, parsed))
+
+
+def render(path: Path, template: str, values: Mapping[str, Any]) -> str:
+    """Fill a template; strict (a missing name is an error) and sandboxed.
+
+    Raises:
+        PromptError: A name that isn't there, or an expression that fails.
+    """
+    try:
+        return _ENVIRONMENT.from_string(template).render(values).strip()
+    except _RENDER_ERRORS as error:
+        raise _explained(path, template, values, error) from error
+
+
+def holds(path: Path, expression: str, values: Mapping[str, Any]) -> bool:
+    """Tell whether an expression is true of those values.
+
+    Raises:
+        PromptError: A name that isn't there, or an expression that fails.
+    """
+    try:
+        found = _ENVIRONMENT.compile_expression(expression, undefined_to_none=False)
+        return bool(found(**values))
+    except _RENDER_ERRORS as error:
+        raise _explained(path, expression, values, error) from error
+
+
+def _explained(
+    path: Path, template: str, values: Mapping[str, Any], error: Exception
+) -> PromptError:
+    names = ", ".join(sorted(values))
+    return PromptError(f"{at_template(path, template, error)}: {error}; at hand are: {names}")
