@@ -27,7 +27,7 @@ def main() -> None:
     options = parser.parse_args()
     count = 1 if options.quick else 4
     project = options.folder or Path(tempfile.mkdtemp(prefix="fairytale-"))
-    questions = _prepare(options.data, project, count)
+    questions = prepare(options.data, project, count)
     extra = [word for value in options.set for word in ("--set", value)]
     if options.quick:
         extra += sets(train__epochs=1, generate__tasks=[{"prompt": "qa", "per_chunk": 1}])
@@ -74,7 +74,7 @@ def shortest_stories(data: Path, count: int) -> tuple[list[dict[str, Any]], list
     return stories[:count], questions
 
 
-def _prepare(data: Path, project: Path, count: int) -> int:
+def prepare(data: Path, project: Path, count: int) -> int:
     """Write sources, exam and two pipeline files; return the number of questions."""
     stories, questions = shortest_stories(data, 2 * count)
     chosen, others = stories[:count], stories[count:]

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from domainforge.evaluation.exam import ExamQuestion, load_exam
 from domainforge.files import find_file
+from domainforge.filters.rows import FilterConfig
 from domainforge.prompts import PromptFile, load_prompt
 from domainforge.sources.config import SourceConfig
 from domainforge.sources.reading import Source
@@ -32,6 +33,8 @@ class Context:
         exam_path: The exam file, or None.
         emit: Records an event; the dashboard and events.jsonl hang on it.
         extra_sources: Sources made in Python, read after those of the pipeline file.
+        filter_config: Which rows will pass the filter.
+        replays: Whether training mixes general rows in, which the split then has to hold.
         run_name: Whose spending the teacher's is; caps count it over all sessions of the run.
     """
 
@@ -44,6 +47,8 @@ class Context:
     emit: Emit
     run_name: str = ""
     extra_sources: tuple[Source, ...] = ()
+    filter_config: FilterConfig = field(default_factory=FilterConfig)
+    replays: bool = False
 
     def progress(self, done: int, total: int, **figures: Any) -> None:
         """Tell how far the stage is."""

@@ -305,7 +305,7 @@ def _ask(drawn: Sequence["Unit"], context: Context, tally: _Tally) -> float:
         teacher.list_models()
         before = teacher.budget.spent.nano_usd
         tally.start()
-        ask_units(drawn, teacher, lambda chain, reply: None, tally.note)
+        ask_units(drawn, teacher, lambda chain, reply: (), tally.note)
         spent = teacher.budget.spent.nano_usd
         tally.correct_money(spent - before)
         return spent / NANO

@@ -17,6 +17,7 @@ from domainforge.pipeline_file import Pipeline
 from domainforge.records import canonical_json, text_hash
 from domainforge.run_folder import Inputs, Manifest, RunFolder, read_manifest
 from domainforge.sources.reading import Source
+from domainforge.splitting.replay import find_replay
 from domainforge.stage import Stage, StageResult, shaping_values
 from domainforge.stages import (
     assign,
@@ -96,6 +97,8 @@ def make_context(
         emit=emit,
         run_name=pipeline.name,
         extra_sources=tuple(extra_sources),
+        filter_config=pipeline.filter,
+        replays=pipeline.train.mixture.replay > 0,
     )
     if exam is None:
         return context
@@ -145,6 +148,8 @@ def run_pipeline(
         context.exam  # noqa: B018  a broken exam must show now, not after the training
         if pipeline.evaluate.control is not None:
             load_control(context.find(pipeline.evaluate.control))  # so must a broken control
+        if context.replays:
+            find_replay(pipeline.split.replay, project)  # and a file that isn't there
         generates = last >= [stage.name for stage in STAGES].index(generate.STAGE.name)
         # So must a broken prompt file.
         asks = generates and generate.asks_teacher(pipeline.generate, context)

@@ -91,7 +91,7 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import fairytale
-print(fairytale._prepare(Path(sys.argv[2]), Path(sys.argv[3]), 1))
+print(fairytale.prepare(Path(sys.argv[2]), Path(sys.argv[3]), 1))
 """
 
 

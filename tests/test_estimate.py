@@ -39,7 +39,11 @@ def project(tmp_path: Path) -> Path:
 def values_for(server: TeacherServer, prompt: str = "ask", **teacher: Any) -> dict[str, Any]:
     values = pipeline_values(server.base_url)
     values["teacher"] |= {"same_as": "one", "price": PRICE, "max_retries": 0, **teacher}
-    values["generate"] = {"tasks": [{"prompt": prompt, "per_chunk": PER_CHUNK}]}
+    # What isn't worth asking is found while asking: the plan is then an upper bound.
+    values["generate"] = {
+        "tasks": [{"prompt": prompt, "per_chunk": PER_CHUNK}],
+        "novelty": None,
+    }
     return values
 
 

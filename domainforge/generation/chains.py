@@ -5,7 +5,7 @@ through the ledger's (`look_up`).
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -76,9 +76,9 @@ class Found:
 
 
 def ask_units(
-    units: Sequence[Unit],
+    units: Iterable[Unit],
     teacher: "Teacher",
-    finish: Callable[[Chain, Reply], None],
+    finish: Callable[[Chain, Reply], Iterable[Unit]],
     note: Callable[[Unit, Reply], None] = lambda unit, reply: None,
 ) -> None:
     """Ask of each unit all that its chain takes.
@@ -88,7 +88,7 @@ def ask_units(
     Args:
         units: What to ask about.
         teacher: Whom to ask.
-        finish: Told of each chain that ended, with its last reply.
+        finish: Told of each chain that ended, with its last reply; returns what to ask about next.
         note: Told of every reply, as it comes.
     """
     fresh = map(Chain, units)
@@ -105,7 +105,7 @@ def ask_units(
             note(chain.unit, reply)
             after = chain.follow(reply.status, reply.text, reply.key, teacher.form)
             if after is None:
-                finish(chain, reply)
+                ready.extend(map(Chain, finish(chain, reply)))
             else:
                 ready.append(after)
         # What the last replies led to; all else went along above.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from domainforge.errors import BudgetError
 from domainforge.generation.chains import Chain, ask_units
+from domainforge.generation.novelty import REPEATING, NoveltyConfig, Waves
 from domainforge.generation.replies import make_examples
 from domainforge.generation.requests import count_steps
 from domainforge.generation.units import Unit
@@ -28,6 +29,7 @@ class Harvest:
         rows: All rows so far, dropped and failed ones among them; first those that were there.
         repaired: Replies that a second request mended.
         repair_failed: Replies that it didn't.
+        stopped: Units that were not worth asking.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Harvest:
         sides: Mapping[str, str],
         ready: Sequence[Example],
         progress: Callable[..., None],
+        novelty: NoveltyConfig | None = None,
     ) -> None:
         """Begin with the rows that need no teacher.
 
@@ -44,31 +47,46 @@ class Harvest:
             sides: Side of each chunk.
             ready: Rows for which nothing is asked.
             progress: Told how much is done, of how much, and figures, after each unit.
+            novelty: When to stop asking about a passage; None for never.
         """
         self.rows = list(ready)
         self.repaired = self.repair_failed = 0
+        self.stopped: list[Unit] = []
         self._teacher = teacher
         self._sides = sides
         self._ready = len(ready)
         self._progress = progress
+        self._novelty = novelty
+        self._waves = Waves((), novelty)
         self._counts: Counter[str] = Counter()
         self._recent: deque[bool] = deque(maxlen=_RECENT_REPLIES)
 
     def ask(self, units: Sequence[Unit]) -> None:
-        """Ask about every unit.
+        """Ask about every unit, as long as what comes of its passage is new.
 
         Raises:
             BudgetError: A cap was reached; says how much is done and what the rest would take.
         """
-        self._counts["units"] = len(units)
-        self._counts["calls"] = sum(count_steps(unit.prompt, self._teacher.form) for unit in units)
+        self._counts["units"] += len(units)
+        self._counts["calls"] += sum(map(self._calls_of, units))
+        self._waves = Waves(units, self._novelty, self._waves.said)
         try:
-            ask_units(units, self._teacher, self._finish, self._note)
+            ask_units(self._waves.first(), self._teacher, self._finish, self._note)
         except BudgetError as error:
             raise BudgetError(f"{error} ({self._tell_rest()})") from error
+        self.rows += [self._leave_out(unit, why) for unit, why in self._waves.stopped]
+        self.stopped += [unit for unit, _ in self._waves.stopped]
 
-    def _finish(self, chain: Chain, reply: Reply) -> None:
-        """Take the last reply of a unit."""
+    def _calls_of(self, unit: Unit) -> int:
+        return count_steps(unit.prompt, self._teacher.form)
+
+    def _leave_out(self, unit: Unit, why: str) -> Example:
+        kind, side = unit.prompt.header.example["kind"], self._sides[unit.chunk["id"]]
+        lineage = {**unit.lineage(), "teacher": self._teacher.identity, "side": side}
+        return Example(kind=kind, reason=REPEATING, evidence=why, **lineage)
+
+    def _finish(self, chain: Chain, reply: Reply) -> list[Unit]:
+        """Take the last reply of a unit; return what is to be asked next."""
         unit, teacher, counts = chain.unit, self._teacher, self._counts
         keys, side = (*chain.keys, reply.key), self._sides[unit.chunk["id"]]
         asked = (teacher.form, teacher.identity, side, teacher.fence)
@@ -82,10 +100,16 @@ class Harvest:
             kind = reply.detail.partition(":")[0] or "unknown"
             rows = [replace(rows[0], reason=f"failed_{kind}")]
         self.rows += rows
+        stopped = len(self._waves.stopped)
+        more = self._waves.after(unit, rows)
+        for left, _ in self._waves.stopped[stopped:]:
+            counts["units"] -= 1
+            counts["calls"] -= self._calls_of(left)
         counts["done"] += 1
         counts["kept"] += good
         counts["tokens"] += reply.completion_tokens
         self._tell_progress()
+        return more
 
     def _note(self, unit: Unit, reply: Reply) -> None:
         self._counts["replies"] += 1

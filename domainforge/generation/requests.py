@@ -4,9 +4,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from domainforge.generation.forms import is_delimited, reply_marker
 from domainforge.generation.units import Form, Unit, asks_completion
 from domainforge.prompt_templates import render
 from domainforge.prompts import PromptFile
+from domainforge.reply_layout import describe_layout
 from domainforge.teacher.request import Request
 
 _SAID_BY_KEYS = {"type", "properties", "required", "additionalProperties", "title", "$schema"}
@@ -40,16 +42,20 @@ def make_request(
             tag=unit,
         )
     part = prompt.steps[step]
-    last = step == len(prompt.steps) - 1
-    user = render(prompt.path, part.user, values)
-    if last:
-        user += "\n\n" + _describe_schema(prompt.schema)
+    user, schema = render(prompt.path, part.user, values), None
+    if step == len(prompt.steps) - 1:
+        layout = prompt.layout if is_delimited(prompt, form) else None
+        if layout is None:
+            schema, shape = prompt.schema, _describe_schema(prompt.schema)
+        else:
+            shape = describe_layout(layout, reply_marker(unit, replies, fence))
+        user += f"\n\n{shape}"
     messages = [{"role": "user", "content": user}]
     if part.system:
         messages.insert(0, {"role": "system", "content": render(prompt.path, part.system, values)})
     return Request(
         messages=tuple(messages),
-        schema=prompt.schema if last else None,
+        schema=schema,
         temperature=header.temperature,
         max_tokens=header.max_tokens,
         sample=unit.sample,
@@ -104,7 +110,7 @@ def _between_markers(body: str, marker: str, fence: Callable[[str], str]) -> str
 
 
 def count_steps(prompt: PromptFile, form: Form) -> int:
-    """Return how many requests a unit of this prompt takes, repairs aside."""
+    """Return how many requests a unit of this prompt takes, repairs and continuations aside."""
     return 1 if asks_completion(prompt, form) else len(prompt.steps)  # none where nothing is asked
 
 

@@ -1,17 +1,21 @@
-"""What is asked: every task over every chunk or sentence, as often as the task says."""
+"""What is asked: every task over all that its prompt goes over, as often as the task says."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from domainforge.generation.attributes import Shares, draw_attributes
+from domainforge.generation.corpus import Corpus, Turns
 from domainforge.generation.spans import answer_spans, leave_gap
-from domainforge.prompt_header import CompletionHeader, Over
+from domainforge.generation.subjects import Chunk, Subject
+from domainforge.prompt_header import WITHIN_A_CHUNK, Over
 from domainforge.prompts import PromptFile
 from domainforge.sentences import split_sentences
 
-Form = Literal["chat", "completion"]
+Form = Literal["chat", "delimited", "completion"]
+"""How a teacher is asked; `delimited` is a chat whose replies nothing holds to a schema."""
 MIN_SENTENCE_WORDS = 4
 # Opens a sentence whose subject is in the one before; such a sentence is asked about with it.
 _LEANS_BACK = re.compile(
@@ -40,18 +44,20 @@ class Task:
 
 @dataclass(frozen=True)
 class Unit:
-    """One thing to ask: a prompt about a passage, for the n-th time.
+    """One thing to ask: a prompt about a passage or several, for the n-th time.
 
     Attributes:
         chunk: Row of the chunk; the first, where it is about several.
-        text: The passage: the whole chunk, or a sentence or two of it.
-        start: Of the passage in the document.
+        text: The passage: the whole chunk, a sentence or two of it, or several chunks.
+        start: Of the passage in the document; of several, of the first.
         end: One past its last character.
-        index: Number of the passage in the chunk.
+        index: Number among what the prompt is asked about that begins with this chunk.
         sample: How often the same was asked before.
-        variant: Values that the prompt takes for this sample.
+        variant: What templates can name besides: values of the completion's variant, the span, the
+            entity, the example ...
         attributes: What was drawn for it.
         also: Rows of the other chunks, all of the same side.
+        focus: What it is to ask about, in a round after the first; empty before.
     """
 
     prompt: PromptFile
@@ -61,9 +67,10 @@ class Unit:
     end: int
     index: int
     sample: int
-    variant: Mapping[str, str]
+    variant: Mapping[str, Any]
     attributes: Mapping[str, str] = field(default_factory=dict)
     also: tuple[Mapping[str, Any], ...] = ()
+    focus: str = ""
 
     @property
     def chunks(self) -> tuple[Mapping[str, Any], ...]:
@@ -92,43 +99,86 @@ class Unit:
 
 
 def plan_units(
-    chunks: Sequence[Mapping[str, Any]], tasks: Sequence[Task], form: Form
+    chunks: Sequence[Chunk],
+    tasks: Sequence[Task],
+    form: Form,
+    sides: Mapping[str, str] | None = None,
 ) -> Iterator[Unit]:
-    """Yield everything that is to be asked, in the order of chunks and tasks."""
-    drawn_from = [(task, task.shares(form)) for task in tasks]
+    """Yield everything that is to be asked, in the order of chunks and tasks.
+
+    What is about several chunks comes where its first one does. The same chunks, tasks and sides
+    give the same units on every machine.
+
+    Args:
+        chunks: In the order of uri and start; chats that came with their source among them.
+        tasks: What is asked, and how often.
+        form: How the teacher is asked.
+        sides: Side of each chunk, by its id; None where all are of one.
+
+    Raises:
+        DataError: A prompt goes over pairs or chats, and there can't be any.
+    """
+    corpus = Corpus(chunks, sides or dict.fromkeys((chunk["id"] for chunk in chunks), ""))
+    plans = [_TaskPlan(task, form, corpus) for task in tasks]
     for chunk in chunks:
-        for task, shares in drawn_from:
-            header = task.prompt.header
-            completion = header.completion if asks_completion(task.prompt, form) else None
-            over = completion.over if completion else header.over
-            spans = [(0, len(chunk["text"]))] if over == "chunk" else passages(chunk["text"])
-            for index, (start, end) in enumerate(spans):
-                text = chunk["text"][start:end]
-                place = f"{task.prompt.name}\0{chunk['id']}\0{index}"
-                for sample, variant in enumerate(_variants(over, completion, text, task.samples)):
-                    yield Unit(
-                        task.prompt,
-                        chunk,
-                        text,
-                        chunk["start"] + start,
-                        chunk["start"] + end,
-                        index,
-                        sample,
-                        variant,
-                        draw_attributes(shares, place, sample),
-                    )
+        for plan in plans:
+            yield from plan.units(chunk)
 
 
-def _variants(
-    over: Over, completion: CompletionHeader | None, text: str, most: int
-) -> Iterator[Mapping[str, str]]:
-    """Yield what the samples of one passage differ in, until there is no more or enough."""
-    spans = asked_spans(text)[:most] if over == "span" else [{}] * most
-    for sample, span in enumerate(spans):
-        variant = completion.variant(text, sample) if completion else {}
-        if variant is None:
-            return
-        yield {**variant, **span}
+class _TaskPlan:
+    """What one task asks of each chunk."""
+
+    def __init__(self, task: Task, form: Form, corpus: Corpus) -> None:
+        self._task = task
+        self._shares = task.shares(form)
+        completion = task.prompt.header.completion
+        self._completion = completion if asks_completion(task.prompt, form) else None
+        self._over = goes_over(task.prompt, form)
+        self._found: dict[str, list[Turns]] | None = None
+        if self._over not in WITHIN_A_CHUNK:
+            self._found = defaultdict(list)
+            for turns in corpus.find(task.prompt, self._over, task.samples):
+                self._found[turns[0].chunks[0]["id"]].append(turns)
+
+    def units(self, chunk: Chunk) -> Iterator[Unit]:
+        """Yield the units that begin with a chunk."""
+        for index, turns in enumerate(self._turns(chunk)):
+            place = f"{self._task.prompt.name}\0{chunk['id']}\0{turns[0].key}"
+            for sample, subject in enumerate(turns):
+                variant = self._completion.variant(subject.text, sample) if self._completion else {}
+                if variant is None:
+                    break
+                yield Unit(
+                    prompt=self._task.prompt,
+                    chunk=chunk,
+                    text=subject.text,
+                    start=subject.start,
+                    end=subject.end,
+                    index=index,
+                    sample=sample,
+                    variant={**variant, **subject.values},
+                    attributes=draw_attributes(self._shares, place, sample),
+                    also=subject.chunks[1:],
+                )
+
+    def _turns(self, chunk: Chunk) -> Iterable[Turns]:
+        if self._found is not None:
+            return self._found.get(chunk["id"], ())
+        if chunk.get("messages"):
+            return ()
+        parts = _parts(chunk, whole=self._over == "chunk")
+        if self._over == "span":
+            most = self._task.samples
+            asked = ((part, asked_spans(part.text)[:most]) for part in parts)
+            return (tuple(replace(part, values=s) for s in spans) for part, spans in asked if spans)
+        return ((part,) * self._task.samples for part in parts)
+
+
+def _parts(chunk: Chunk, *, whole: bool) -> Iterator[Subject]:
+    """Yield the chunk, or its sentences."""
+    text, offset = chunk["text"], chunk["start"]
+    for index, (start, end) in enumerate([(0, len(text))] if whole else passages(text)):
+        yield Subject((chunk,), text[start:end], offset + start, offset + end, str(index))
 
 
 def asked_spans(text: str) -> list[dict[str, str]]:
@@ -159,6 +209,13 @@ def passages(text: str) -> list[tuple[int, int]]:
             spans.append((before[0] if leans and before else start, end))
         before = (start, end)
     return spans
+
+
+def goes_over(prompt: PromptFile, form: Form) -> Over:
+    """Return what this prompt goes over in that form."""
+    header = prompt.header
+    completion = header.completion if asks_completion(prompt, form) else None
+    return completion.over if completion else header.over
 
 
 def asks_completion(prompt: PromptFile, form: Form) -> bool:

@@ -5,7 +5,7 @@ Chats among the documents are examples already, and are taken as they are.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -13,16 +13,20 @@ from pydantic import Field
 
 from domainforge.context import Context
 from domainforge.errors import DataError
+from domainforge.filters.filtering import filter_rows
 from domainforge.generation.chains import look_up
+from domainforge.generation.coverage import Coverage
 from domainforge.generation.given import given_examples, silent_examples
 from domainforge.generation.harvest import Harvest
+from domainforge.generation.novelty import NoveltyConfig
 from domainforge.generation.outcome import Rows, part_rows, sum_up
 from domainforge.generation.requests import count_steps
+from domainforge.generation.rounds import ask_rounds
 from domainforge.generation.tasks import TaskConfig, make_tasks
 from domainforge.generation.units import Form, Unit, plan_units
 from domainforge.records import GIVEN, Example
 from domainforge.run_folder import Inputs, Output
-from domainforge.stage import Settings, Stage, StageResult
+from domainforge.stage import Settings, Stage, StageResult, shaping_values
 from domainforge.tables import example_table
 from domainforge.teacher.prices import NANO, teacher_price
 
@@ -49,6 +53,16 @@ class GenerateConfig(Settings):
         (TaskConfig(prompt="qa", per_chunk=4),),
         description="Prompt files and how often each is asked; none, where all documents are chats "
         "and no teacher is needed.",
+    )
+    novelty: NoveltyConfig | None = Field(
+        default_factory=NoveltyConfig,
+        description="When to stop asking about a passage; null asks all that is planned.",
+    )
+    rounds: int = Field(
+        1,
+        ge=1,
+        description="Rounds of asking. Each later one asks, as many requests as the first at most, "
+        "about sentences that no row rests on which passes `filter`.",
     )
 
 
@@ -85,20 +99,32 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     planned = _units(config, chunks, context)
     if not planned and not given:
         raise DataError(_nothing_to_ask(config))
-    out.write(_plan_table(planned, given), "plan")
     silent = [unit for unit in planned if not unit.prompt.header.asks]
     units = [unit for unit in planned if unit.prompt.header.asks]
     free = [*given, *silent_examples(silent, sides)]
     if not units:
         context.progress(len(free), len(free), kept=len(free))
+        out.write(_plan_table(planned, given), "plan")
         return sum_up(_write_rows(out, free), 0)
     with context.teacher() as teacher:
-        harvest = Harvest(teacher, sides, free, context.progress)
-        harvest.ask(units)
+        harvest = Harvest(teacher, sides, free, context.progress, config.novelty)
+        rounds = ask_rounds(
+            units,
+            config.rounds,
+            lambda times: _units(config, chunks, context, times),
+            harvest,
+            lambda rows: _cover(rows, inputs.table("chunk"), context),
+            context.say,
+        )
         price = teacher_price(context.teacher_config).describe()
         figures = {**_figures(teacher, harvest), "price": price}
         notes = (*teacher.gate_counts.notes(), *_repeat_note(teacher.counts))
-    return sum_up(_write_rows(out, harvest.rows), len(units), figures, notes)
+    asked = [unit for plan in rounds for unit in plan.units]
+    out.write(_plan_table([*silent, *asked], given, harvest.stopped), "plan")
+    for plan in rounds[1:]:
+        out.write(_plan_table(plan.units, ()), f"round-{plan.number}")
+    figures["rounds"] = [plan.figures() for plan in rounds]
+    return sum_up(_write_rows(out, harvest.rows), len(asked), figures, notes)
 
 
 def asks_teacher(config: GenerateConfig, context: Context) -> bool:
@@ -117,8 +143,11 @@ def identify(config: GenerateConfig, context: Context) -> dict[str, Any]:
     prompts = {task.prompt: context.prompt(task.prompt).hash for task in config.tasks}
     if not asks_teacher(config, context):
         return {"prompts": prompts}
+    # Later rounds ask about what the filter left without a row.
+    kept_by = shaping_values(context.filter_config) if config.rounds > 1 else None
     return {
         "prompts": prompts,
+        **({"filter": kept_by} if kept_by else {}),
         "teacher": teacher_identity(context.teacher_config, context.project),
         "form": context.teacher_config.resolved_form,
         "privacy": open_gate(context.teacher_config).identity,
@@ -202,12 +231,14 @@ def _chunks(inputs: Inputs) -> list[dict[str, Any]]:
 
 
 def _units(
-    config: GenerateConfig, chunks: Sequence[Mapping[str, Any]], context: Context
+    config: GenerateConfig, chunks: Sequence[Mapping[str, Any]], context: Context, times: int = 1
 ) -> list[Unit]:
+    """Plan all units; with so many times the samples that the tasks ask for."""
     if not config.tasks:
         return []
     form: Form = context.teacher_config.resolved_form
     tasks = make_tasks(config.tasks, context.prompt)
+    tasks = [replace(task, samples=task.samples * times) for task in tasks]
     return list(plan_units([c for c in chunks if not c.get("messages")], tasks, form))
 
 
@@ -215,10 +246,22 @@ def _sides(inputs: Inputs) -> dict[str, str]:
     return {row["id"]: row["side"] for row in inputs.table("assign").to_pylist()}
 
 
-def _plan_table(units: Sequence[Unit], given: Sequence[Example]) -> pa.Table:
+def _cover(rows: Sequence[Example], chunks: pa.Table, context: Context) -> Coverage:
+    """Find what the rows that pass the filter rest on."""
+    coverage = Coverage(chunks.to_pylist())
+    made = example_table(row for row in rows if row.reason is None)
+    coverage.add(filter_rows(made, chunks, context.filter_config).kept.to_pylist())
+    return coverage
+
+
+def _plan_table(
+    units: Sequence[Unit], given: Sequence[Example], stopped: Sequence[Unit] = ()
+) -> pa.Table:
+    """Count the units of each passage and prompt, without those that were not worth asking."""
     counts: Counter[tuple[str, str, str]] = Counter(
         (unit.chunk["uri"], unit.chunk["id"], unit.prompt.name) for unit in units
     )
+    counts.subtract((unit.chunk["uri"], unit.chunk["id"], unit.prompt.name) for unit in stopped)
     counts.update((row.uri, row.chunk_id, GIVEN) for row in given)
     asked = {unit.prompt.name for unit in units if unit.prompt.header.asks}
     rows: list[dict[str, Any]] = [

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domainforge.errors import DataError
+from domainforge.filters.filtering import filter_rows
 from domainforge.filters.rows import FilterConfig
 from domainforge.records import Chunk, Example
 from domainforge.run_folder import Inputs, Output
 from domainforge.stages import filter as stage
-from domainforge.stages.filter import filter_rows
 from domainforge.tables import example_table
 from tests.stages.runs import make_context
 from tests.support.tables import chunk_table

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -105,8 +106,11 @@ class Room:
         self, server: TeacherServer, name: str = "out", per_chunk: int = 4, **settings: Any
     ) -> tuple[StageResult, Output]:
         tasks = settings.pop("tasks", [{"prompt": "ask", "per_chunk": per_chunk}])
+        novelty, rounds = settings.pop("novelty", None), settings.pop("rounds", 1)
         output = Output(self.project / name)
-        config = GenerateConfig.model_validate({"tasks": tasks})
+        config = GenerateConfig.model_validate(
+            {"tasks": tasks, "novelty": novelty, "rounds": rounds}
+        )
         result = generate.run(config, self.inputs, output, self.context(server, **settings))
         return result, output
 
@@ -487,3 +491,48 @@ def test_rows_carry_what_was_drawn_for_them(tmp_path: Path) -> None:
     assert drawn == {"children": 6, "experts": 6}
     assert {row["attributes"] for row in only.read().to_pylist()} == {'{"audience":"experts"}'}
     assert asked_again == 6, "what was asked for experts before comes from the ledger"
+
+
+def test_a_passage_with_nothing_new_is_left_and_accounted_for(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    novelty = {"wave": 2, "stop_share": 0.2, "near_jaccard": 0.2}
+    with TeacherServer() as server:
+        result, output = room.run(server, per_chunk=12, novelty=novelty)
+        seen = len(server.seen)
+        _, same = room.run(server, "again", per_chunk=12, novelty=novelty, concurrency=1)
+        assert len(server.seen) == seen
+    stopped = result.account.dropped["repeating"]
+    assert stopped > 0
+    assert (seen, result.account.done) == (36 - stopped, 36 - stopped)
+    assert folder_hash(output) == folder_hash(same)
+    rows = output.read("dropped").to_pylist()
+    assert len(rows) == stopped
+    assert all("near-duplicates" in row["evidence"] for row in rows)
+    assert sum(row["planned"] for row in output.read("plan").to_pylist()) == 36 - stopped
+
+
+def test_later_rounds_ask_about_what_has_no_row(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.prompt("ask", QA.replace("Question number", "{% if focus %}Look: {{ focus }}{% endif %}"))
+    with TeacherServer() as server:
+        one, _ = room.run(server, per_chunk=1)
+        first = len(server.seen)
+        result, output = room.run(server, "rounds", per_chunk=1, rounds=2)
+        later = server.seen[first:]
+        room.run(server, "again", per_chunk=1, rounds=2)
+        assert len(server.seen) == first + len(later)
+    second = result.figures["rounds"][1]
+    assert (one.account.total, result.account.total) == (3, 3 + len(later))
+    assert 0 < len(later) == second["requests"] <= 3
+    assert "Look: " not in str(server.seen[0].body)
+    assert all(re.search("Look: (The mill|Every Friday).* of house", str(s.body)) for s in later)
+    planned = output.read("round-2").to_pylist()
+    assert sum(row["planned"] for row in planned) == second["requests"]
+
+
+def test_rounds_end_where_everything_has_a_row(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    with TeacherServer() as server:
+        result, _ = room.run(server, per_chunk=12, rounds=9)
+    assert len(result.figures["rounds"]) < 9
+    assert any("nothing is left" in str(fields) for _, fields in room.events)
