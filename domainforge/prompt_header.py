@@ -4,13 +4,34 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from domainforge.errors import PromptError
 from domainforge.records import Basis
 from domainforge.stage import Settings
 
-Over = Literal["chunk", "sentence", "span"]
+Over = Literal[
+    "chunk",
+    "sentence",
+    "span",
+    "document",
+    "section",
+    "pair",
+    "entity",
+    "entity_pair",
+    "topic",
+    "example",
+]
+WITHIN_A_CHUNK = ("chunk", "sentence", "span")
+# Where passages are put together; of a pair there are always two, of an example its seeds.
+_BY_TOKENS = ("document", "section", "entity", "entity_pair", "topic")
 _TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
@@ -94,8 +115,20 @@ class PromptHeader(Settings):
     source: str = Field("", description="Paper or project that the recipe comes from.")
     over: Over = Field(
         "chunk",
-        description="What it goes over: `chunk`, `sentence`, or `span`: the parts of a sentence "
-        "that can be asked for, each once, at hand as `span` and `span_kind`.",
+        description="What it goes over: `chunk`; `sentence`; `span`, the parts of a sentence that "
+        "can be asked for, each once; `document`; `section`; `pair`, two chunks that are near in "
+        "meaning or linked; `entity`, a name and the passages that name it; `entity_pair`, two "
+        "names that meet in a document; `topic`; `example`, a chat that came with its source.",
+    )
+    most_tokens: int = Field(
+        2000,
+        ge=1,
+        description="Most tokens of all passages of one request, where it has several: longer "
+        "documents and sections are cut into windows; of an entity, a pair of them or a topic the "
+        "best passages are taken.",
+    )
+    topics: tuple[str, ...] = Field(
+        (), description="With `over: topic`: what to go over instead of topics that are found."
     )
     asks: bool = Field(
         True,
@@ -148,6 +181,26 @@ class PromptHeader(Settings):
         if not value and info.data.get("asks", True):
             raise ValueError("say what the teacher replies, or `asks: false` where nobody is asked")
         return value
+
+    @field_validator("topics")
+    @classmethod
+    def _check_topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len({topic.strip() for topic in value} - {""}) < len(value):
+            raise ValueError("name each topic once, and leave none blank")
+        return value
+
+    @model_validator(mode="after")
+    def _check_over(self) -> "PromptHeader":
+        """Refuse what nothing would read, and rows that no passage could stand behind."""
+        overs = {self.over, self.completion.over if self.completion else self.over}
+        if self.topics and "topic" not in overs:
+            raise ValueError("topics: only a prompt with `over: topic` reads them")
+        if "most_tokens" in self.model_fields_set and overs.isdisjoint(_BY_TOKENS):
+            read_by = ", ".join(_BY_TOKENS)
+            raise ValueError(f"most_tokens: only a prompt over one of {read_by} reads it")
+        if "example" in overs and self.basis != "free":
+            raise ValueError("over: example: write `basis: free`; no passage says the answer")
+        return self
 
 
 def reply_schema(reply: Mapping[str, Any]) -> dict[str, Any]:

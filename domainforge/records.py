@@ -174,6 +174,11 @@ def chunk_ids_of(row: Mapping[str, Any]) -> list[str]:
     return [row["chunk_id"], *(other["chunk_id"] for other in row["also"] or ())]
 
 
+def section_of(chunk: Mapping[str, Any]) -> str:
+    """Return the top-level section that a chunk is in; empty above the first heading."""
+    return str(chunk["headings"][0]) if chunk["headings"] else ""
+
+
 def question_of(row: dict[str, Any]) -> str:
     """Return the last user message of a chat row, or the text of another."""
     return _last_message(row, "user") or str(row.get("text") or "")

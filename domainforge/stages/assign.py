@@ -13,6 +13,7 @@ from domainforge.context import Context
 from domainforge.deduplicate.exact import split_words
 from domainforge.deduplicate.shingles import char_shingles, word_shingles
 from domainforge.errors import DataError
+from domainforge.records import section_of
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.tables import ordered_table
@@ -182,7 +183,7 @@ def find_copies(texts: Mapping[str, str]) -> list[tuple[str, str]]:
 def _key(chunk: Mapping[str, Any], by_section: bool) -> str:
     if not by_section:
         return str(chunk["uri"])
-    return f"{chunk['uri']}#{chunk['headings'][0] if chunk['headings'] else ''}"
+    return f"{chunk['uri']}#{section_of(chunk)}"
 
 
 def _joined(chunks: Iterable[Mapping[str, Any]], keys: Mapping[str, str]) -> dict[str, str]:
