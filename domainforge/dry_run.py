@@ -12,6 +12,7 @@ from domainforge.pipeline import STAGES, fingerprint, make_context, recipe, stag
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_manifest
 from domainforge.sources.choice import is_remote
+from domainforge.splitting.replay import find_replay
 from domainforge.stage import Stage
 from domainforge.stages import generate
 from domainforge.teacher.endpoint import describe_missing_keys
@@ -100,6 +101,8 @@ def plan_run(
         context.exam  # noqa: B018  a broken exam would stop the run, so it stops this too
         if pipeline.evaluate.control is not None:
             load_control(context.find(pipeline.evaluate.control))  # so would a broken control
+        if context.replays:
+            find_replay(pipeline.split.replay, project)  # and a file that isn't there
         planner = _Planner(pipeline, context, run, Path(scratch))
         plans = []
         calls = None

@@ -233,7 +233,8 @@ class Forgetting:
                     traces.sentences |= long_sentences(row.get("raw") or "")
                 elif "document_id" in names:
                     (traces.rows if "kind" in names else traces.chunks).add(row["id"])
-                    told = [*leaves(row.get("messages")), row.get("evidence") or ""]
+                    told = [*leaves(row.get("messages")), *leaves(row.get("rejected"))]
+                    told.append(row.get("evidence") or "")
                     traces.sayings |= {text for text in told if len(text) >= LEAST_CHARS}
         for path in run.path.rglob(".items.sqlite"):
             traces.items |= _items(path, traces.uris)

@@ -17,7 +17,7 @@ LEFT_OUT = "forgotten"
 # Only here is a uri looked for in files: as a word it may be a setting elsewhere.
 _FREE_TEXT = {"notes", "figures", "stopped", "message", "text", "detail", "evidence", "questions"}
 _ID = re.compile(r"(?<![0-9a-f])[0-9a-f]{16}(?![0-9a-f])")
-_TEXTS = ("text", "raw", "rejected", "fields", "messages", "context")
+_TEXTS = ("text", "raw", "rejected", "chosen", "fields", "messages", "context")
 _WHOLE = ("evidence", "detail")
 _NAMING = ("unit", "metadata")
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 CHAT_MEDIA_TYPE = "application/x-chat"
 # In the place of prompt and teacher: an example that its source holds as it is.
 GIVEN = "given"
+# In the place of the prompt: a general row that is about no document, only to be trained on.
+REPLAY = "replay"
 # In the place of the teacher: a row that a prompt file makes without one.
 NO_TEACHER = "none"
 
@@ -170,8 +172,12 @@ def text_hash(text: str) -> str:
 
 
 def chunk_ids_of(row: Mapping[str, Any]) -> list[str]:
-    """Return the ids of all passages that an example is about, the first one first."""
-    return [row["chunk_id"], *(other["chunk_id"] for other in row["also"] or ())]
+    """Return the ids of all passages that an example is about, the first one first.
+
+    A general row is about none.
+    """
+    also = [other["chunk_id"] for other in row["also"] or ()]
+    return [row["chunk_id"], *also] if row["chunk_id"] else also
 
 
 def section_of(chunk: Mapping[str, Any]) -> str:

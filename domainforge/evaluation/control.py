@@ -9,6 +9,7 @@ from domainforge.errors import ConfigError
 from domainforge.files import file_hash
 
 ROWS = "rows.jsonl"
+_KINDS = {"chat", "text", "preference"}
 
 
 def load_control(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -38,7 +39,8 @@ def load_control(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any
     for number, line in enumerate(_read_lines(path), 1):
         if line.strip():
             row = _parse_row(path, number, line)
-            (validation if row["split"] == "validation" else train).append(row)
+            if row["kind"] != "preference":  # no student is trained on them
+                (validation if row["split"] == "validation" else train).append(row)
     if not train:
         raise ConfigError(f"{path}: has no row with split 'train'")
     return train, validation
@@ -68,13 +70,13 @@ def _parse_row(path: Path, number: int, line: str) -> dict[str, Any]:
         row = json.loads(line)
     except ValueError as error:
         raise ConfigError(f"{where}: not JSON: {error}") from error
-    if not isinstance(row, Mapping) or row.get("kind") not in {"chat", "text"}:
-        raise ConfigError(f"{where}: a row needs kind 'chat' or 'text'")
+    if not isinstance(row, Mapping) or row.get("kind") not in _KINDS:
+        raise ConfigError(f"{where}: a row needs kind 'chat', 'text' or 'preference'")
     if row.get("split", "train") not in {"train", "validation"}:
         raise ConfigError(f"{where}: split must be 'train' or 'validation', not {row['split']!r}")
-    fits = _is_chat(row.get("messages")) if row["kind"] == "chat" else _is_text(row.get("text"))
-    if not fits:
-        wanted = "messages, each with role and content" if row["kind"] == "chat" else "text"
+    is_text = row["kind"] == "text"
+    if not (_is_text(row.get("text")) if is_text else _is_chat(row.get("messages"))):
+        wanted = "text" if is_text else "messages, each with role and content"
         raise ConfigError(f"{where}: a {row['kind']} row needs {wanted}")
     return {"id": f"{path.name}:{number}", "split": "train", "messages": None, "text": None, **row}
 

@@ -20,9 +20,18 @@ _MADE = {
     ("chat", "teacher"): "questions that a teacher model wrote about {about}",
     ("chat", NO_TEACHER): "questions made of {about} without a teacher",
     ("chat", GIVEN): f"chats that were found as they are (prompt `{GIVEN}`)",
+    ("preference", "teacher"): "pairs of a better and a worse answer that a teacher model wrote "
+    "about {about}",
+    ("preference", NO_TEACHER): "pairs of a better and a worse answer made of {about} without a "
+    "teacher",
     ("text", "teacher"): "texts that a teacher model wrote about {about}",
     ("text", NO_TEACHER): "texts made of {about} without a teacher",
 }
+
+_PREFERENCES = (
+    "They have TRL's form: `prompt`, `chosen` and `rejected` are lists of messages; `prompt_name` "
+    "is the prompt file. The model of this run was not trained on them."
+)
 
 
 @dataclass(frozen=True)
@@ -35,13 +44,15 @@ class Facts:
         teacher: Its model (never a private address or path).
         prompts: Prompt name and hash, by task.
         makers: Kind of row and who made it: `teacher`, `none` (of the passage alone), `given`.
-        rows: Rows of each split and kind.
+        rows: Rows of each split and kind; general ones are counted apart, as `replay`.
         documents: How many, and how many were held out.
         recipe: Settings of the training.
         figures: Figures of the train stage.
         scores: scores.json.
         hashes: Content hash of each stage.
         versions: Of Python and the libraries.
+        replay_from: File or dataset that the general rows come from, without its place; None where
+            the student learned from none.
     """
 
     name: str
@@ -56,6 +67,7 @@ class Facts:
     scores: Mapping[str, Any]
     hashes: Mapping[str, str]
     versions: Mapping[str, str]
+    replay_from: str | None = None
 
 
 def base_name(student: str, project: Path) -> str:
@@ -89,7 +101,7 @@ def model_card(facts: Facts) -> str:
         f"# {facts.name}",
         "",
         f"`{facts.base}`, trained with DomainForge on {facts.documents['total']} documents and on "
-        f"{_describe_rows(facts, 'them', 'chat', 'text') or 'no chats'}.",
+        f"{_describe_rows(facts, 'them', 'chat', 'text') or 'no chats'}.{_describe_mixture(facts)}",
         "",
         "## What it knows, measured",
         "",
@@ -146,6 +158,7 @@ def dataset_card(facts: Facts, files: Mapping[str, Sequence[str]]) -> str:
     texts = " and ".join(
         filter(None, ["the passages themselves", _describe_rows(facts, "passages", "text")])
     )
+    pairs = _describe_rows(facts, "passages", "preference")
     lines = ["---", "tags: [domainforge, synthetic]", "configs:"]
     for kind, splits in files.items():
         lines.append(f"- config_name: {kind}")
@@ -160,6 +173,7 @@ def dataset_card(facts: Facts, files: Mapping[str, Sequence[str]]) -> str:
         "names its document, its passage (chunk id and character span), the prompt and its hash, "
         "the teacher and the ledger keys of the replies that it was made of.",
         "",
+        *([f"`preference` rows are {pairs}. {_PREFERENCES}", ""] if "preference" in files else []),
         f"- teacher: `{facts.teacher}`",
         f"- prompts: {_pairs(facts.prompts)}",
         f"- rows: {_pairs(facts.rows)}",
@@ -167,6 +181,11 @@ def dataset_card(facts: Facts, files: Mapping[str, Sequence[str]]) -> str:
         "`validation` holds questions about documents that were trained on, `test` everything "
         "about documents that were held out. Rows that match a question of the exam were dropped.",
         "The text of the documents keeps its owners' licence.",
+        *(
+            [f"General rows that were mixed in ({facts.replay_from}) are not in here."]
+            if facts.replay_from
+            else []
+        ),
         "",
     ]
     return "\n".join(lines)
@@ -178,6 +197,17 @@ def _describe_rows(facts: Facts, about: str, *kinds: str) -> str:
         text.format(about=about)
         for (kind, maker), text in _MADE.items()
         if kind in kinds and (kind, maker) in facts.makers
+    )
+
+
+def _describe_mixture(facts: Facts) -> str:
+    """Say which part of the training was general rows; nothing where none was."""
+    if facts.replay_from is None:
+        return ""
+    share = facts.figures["replay_tokens_per_epoch"] / facts.figures["tokens_per_epoch"]
+    return (
+        f" {share:.1%} of the tokens were general rows about none of the documents, from "
+        f"`{facts.replay_from}`."
     )
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from domainforge.deduplicate.exact import exact_key
 from domainforge.evaluation.exam import ExamQuestion
-from domainforge.records import chunk_ids_of
+from domainforge.records import REPLAY, chunk_ids_of
 from domainforge.splitting.config import SplitConfig
 from domainforge.splitting.exam_overlap import Row, exam_index, find_exam_overlap
 
@@ -63,6 +63,9 @@ def audit_splits(
     ):
         strays = [row for row in rows if row["side"] != side]
         findings += [f"row {row['id']} of side {row['side']} is in {place}" for row in strays]
+        if place != "train":
+            general = [row["id"] for row in rows if row["prompt"] == REPLAY]
+            findings += [f"general row {row_id} is in {place}" for row_id in general]
         leaks = find_exam_overlap(rows, index)
         findings += [f"row {at} in {place} matches {drop.evidence}" for at, drop in leaks.items()]
     return findings

@@ -2,7 +2,31 @@
 
 from pydantic import Field
 
+from domainforge.sources.hub_datasets.config import DatasetConfig
 from domainforge.stage import Settings
+
+
+class ReplayConfig(Settings):
+    """Which general rows training may mix in; how many of them is `train.mixture.replay`."""
+
+    file: str = Field(
+        "data/replay.jsonl",
+        min_length=1,
+        description="JSON lines with `messages` or `text`, relative to the project folder; the "
+        "default ships with DomainForge.",
+    )
+    dataset: DatasetConfig | None = Field(
+        None,
+        description="Hugging Face dataset in the place of the file: a folder, or owner/name on "
+        "the Hub; its rows hold `messages`, `conversations` or `text`.",
+    )
+    max_rows: int = Field(
+        2000,
+        ge=1,
+        le=1_000_000,
+        description="At most so many rows are taken, chosen by the seed; of a dataset, out of its "
+        "first rows, twenty times as many.",
+    )
 
 
 class SplitConfig(Settings):
@@ -31,4 +55,9 @@ class SplitConfig(Settings):
         le=1,
         description="A training passage goes, with its rows, that is as like a held-out one as "
         "this (Jaccard similarity of their shingles).",
+    )
+    replay: ReplayConfig = Field(
+        default_factory=ReplayConfig,
+        description="General rows beside those about the documents; read only where "
+        "`train.mixture.replay` asks for them.",
     )

@@ -32,7 +32,7 @@ def find_exam_overlap(rows: Sequence[Row], index: ExamIndex) -> dict[str, Drop]:
     for row in rows:
         if row["prompt_hash"]:  # a teacher wrote it; passages have none
             said = [message["content"] or "" for message in row["messages"] or ()]
-            text = "\n".join([*said, row["text"] or ""])
+            text = "\n".join([*said, row["text"] or "", row["rejected"] or ""])
             overlap = index.find(question_of(row), text)
             if overlap is not None:
                 drops[row["id"]] = Drop("exam_overlap", str(overlap))

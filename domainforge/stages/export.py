@@ -3,6 +3,7 @@
 import json
 import platform
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -10,7 +11,7 @@ from domainforge import __version__
 from domainforge.context import Context
 from domainforge.publish.cards import Facts, base_name, dataset_card, model_card, teacher_name
 from domainforge.publish.folders import SPLITS, copy_model, write_datasets
-from domainforge.records import GIVEN, NO_TEACHER
+from domainforge.records import GIVEN, NO_TEACHER, REPLAY
 from domainforge.run_folder import Inputs, Output, storage_errors, write_atomic
 from domainforge.stage import Account, Settings, Stage, StageResult
 
@@ -43,6 +44,9 @@ def _facts(inputs: Inputs, context: Context, splits: dict[str, Any]) -> Facts:
     makers: set[tuple[str, str]] = set()
     for name, table in splits.items():
         for row in table.select(["kind", "prompt", "prompt_hash", "teacher"]).to_pylist():
+            if row["prompt"] == REPLAY:
+                rows[f"{name} {REPLAY}"] += 1
+                continue
             rows[f"{name} {row['kind']}"] += 1
             if row["prompt_hash"]:
                 prompts[row["prompt"]] = row["prompt_hash"][:16]
@@ -67,8 +71,16 @@ def _facts(inputs: Inputs, context: Context, splits: dict[str, Any]) -> Facts:
         figures=train,
         scores=scores,
         hashes={name: inputs.manifest(name).content_hash for name in _READS},
+        replay_from=_replay_from(inputs, train),
         versions=versions | {name: version(name) for name in ("torch", "transformers", "trl")},
     )
+
+
+def _replay_from(inputs: Inputs, train: Mapping[str, Any]) -> str | None:
+    """Return where the general rows come from; None where the student saw none."""
+    if not train.get("replay_rows_per_epoch"):
+        return None
+    return str(inputs.manifest("split").figures["replay_from"])
 
 
 STAGE = Stage(

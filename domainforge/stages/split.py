@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from domainforge.context import Context
-from domainforge.deduplicate.near import find_matches
 from domainforge.errors import DataError
 from domainforge.evaluation.exam import ExamQuestion, exam_hash
-from domainforge.records import Example, chunk_ids_of
+from domainforge.records import REPLAY, Example, chunk_ids_of
 from domainforge.run_folder import Inputs, Output
 from domainforge.splitting.audit import audit_splits
 from domainforge.splitting.config import SplitConfig
 from domainforge.splitting.exam_overlap import Drop, exam_index, find_exam_overlap
+from domainforge.splitting.near_test import find_near_test
+from domainforge.splitting.replay import identify_replay, load_replay, source_of
 from domainforge.stage import Account, Stage, StageResult
 from domainforge.tables import EXAMPLE_SCHEMA, example_table, ordered_table
 
@@ -46,10 +47,12 @@ def split_rows(
     exam: Sequence[ExamQuestion],
     config: SplitConfig,
     seed: int,
+    replay: Sequence[Example] = (),
 ) -> Splits:
     """Divide the examples, and one text row per chunk, into train, validation and test.
 
     A row is on the side of its chunk. Texts are never validation: what they say must be learned.
+    General rows (`replay`) are only trained on; those with a reason are dropped for it.
 
     Raises:
         DataError: A chunk has no side, or a row is about a chunk that isn't there.
@@ -60,9 +63,13 @@ def split_rows(
         {**row, "side": _side(row, side_of), "reason": None, "evidence": None}
         for row in [*examples.to_pylist(), *_text_rows(passages.values()).to_pylist()]
     ]
-    drops = find_exam_overlap(rows, exam_index(exam, config))
-    for row_id, drop in _find_near_test(rows, passages, config, seed).items():
-        drops.setdefault(row_id, drop)
+    rows += example_table(replay).to_pylist()
+    drops = {row.id: Drop(row.reason, str(row.evidence)) for row in replay if row.reason}
+    for found in (
+        find_exam_overlap(rows, exam_index(exam, config)),
+        find_near_test(rows, passages, config, seed),
+    ):
+        drops = found | drops
     left = [row for row in rows if row["id"] not in drops]
     held = _choose_validation(left, config.validation_share, seed)
     trained = [row for row in left if row["side"] == "train"]
@@ -82,11 +89,18 @@ def run(config: SplitConfig, inputs: Inputs, out: Output, context: Context) -> S
     """
     examples, chunks = inputs.table("dedup"), inputs.table("chunk")
     sides = inputs.table("assign")
-    total = examples.num_rows + sum(not messages for messages in _messages(chunks))
-    splits = split_rows(examples, chunks, sides, context.exam, config, context.seed)
+    replay = load_replay(config.replay, context.project, context.seed) if context.replays else []
+    passages = sum(not messages for messages in _messages(chunks))
+    total = examples.num_rows + passages + len(replay)
+    splits = split_rows(examples, chunks, sides, context.exam, config, context.seed, replay)
     reasons = Counter(splits.dropped.column("reason").to_pylist())
-    if not splits.train.num_rows:
+    if _count(splits.train, REPLAY) == splits.train.num_rows:
         raise DataError(_explain_empty(splits, reasons, total))
+    if replay and not _count(splits.train, REPLAY):
+        raise DataError(
+            f"split.replay: none of {len(replay)} general rows is left ({_list_reasons(reasons)}); "
+            "name another file or dataset, or set train.mixture.replay to 0"
+        )
     for name, table in splits._asdict().items():
         out.write(table, name)
     findings = audit_splits(
@@ -107,8 +121,10 @@ def run(config: SplitConfig, inputs: Inputs, out: Output, context: Context) -> S
 
 
 def identify(config: SplitConfig, context: Context) -> dict[str, Any]:
-    """Return the exam's hash: another exam drops other rows."""
-    return {"exam": exam_hash(context.exam_path) if context.exam_path else None}
+    """Return the exam's hash, since another exam drops other rows, and what replay depends on."""
+    exam = exam_hash(context.exam_path) if context.exam_path else None
+    replay = identify_replay(config.replay, context.project) if context.replays else None
+    return {"exam": exam, "replay": replay}
 
 
 def chunk_text(chunk: Mapping[str, Any]) -> str:
@@ -164,41 +180,11 @@ def _side(row: Row, side_of: Mapping[str, str]) -> str:
     return sides.pop()
 
 
-def _find_near_test(
-    rows: Sequence[Row], passages: Mapping[str, Row], config: SplitConfig, seed: int
-) -> dict[str, Drop]:
-    """Find training rows that share a cluster, or nearly a passage, with what is held out."""
-    held = {row["cluster"]: row["id"] for row in rows if row["side"] == "test" and row["cluster"]}
-    chunks: dict[str, list[str]] = {"train": [], "test": []}
-    for row in rows:
-        if row["kind"] == "text" and not row["prompt_hash"]:
-            chunks[row["side"]].append(row["chunk_id"])
-    texts = {side: [passages[at]["text"] for at in ids] for side, ids in chunks.items()}
-    matches = find_matches(texts["train"], texts["test"], config.near_test_jaccard, seed)
-    like = {
-        chunks["train"][link.left]: f"{chunks['test'][link.right]}, jaccard {link.jaccard:.2f}"
-        for link in matches
-        if link is not None
-    }
-    drops = {}
-    for row in rows:
-        if row["side"] != "train":
-            continue
-        if row["cluster"] in held:
-            drops[row["id"]] = Drop("near_test", f"like row {held[row['cluster']]} of the test")
-            continue
-        near = next((like[at] for at in chunk_ids_of(row) if at in like), None)
-        if near is not None:
-            evidence = f"its passage is like chunk {near}, of the test"
-            drops[row["id"]] = Drop("near_test", evidence)
-    return drops
-
-
 def _choose_validation(rows: Sequence[Row], share: float, seed: int) -> set[str]:
     """Choose whole clusters of the training side's chats, in an order that the seed shuffles."""
     clusters: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        if row["kind"] == "chat" and row["side"] == "train":
+        if row["kind"] == "chat" and row["side"] == "train" and row["prompt"] != REPLAY:
             clusters[row["cluster"] or row["id"]].append(row["id"])
     total = sum(map(len, clusters.values()))
     wanted = round(share * total)
@@ -230,25 +216,41 @@ def _messages(chunks: pa.Table) -> list[Any]:
     return chunks.column("messages").to_pylist() if named else [None] * chunks.num_rows
 
 
-def _chats(table: pa.Table) -> int:
-    return _strings(table, "kind").count("chat")
+def _count(table: pa.Table, what: str) -> int:
+    """Count the rows of a kind that are about the documents, or the general ones (`replay`)."""
+    pairs = zip(_strings(table, "kind"), _strings(table, "prompt"), strict=True)
+    return sum((REPLAY if prompt == REPLAY else kind) == what for kind, prompt in pairs)
 
 
-def _figures(splits: Splits) -> dict[str, int]:
-    figures: dict[str, int] = {}
+def _figures(splits: Splits) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
     for name, table in splits._asdict().items():
         if name != "dropped":
-            chats = _chats(table)
-            figures |= {f"{name}_chats": chats, f"{name}_texts": table.num_rows - chats}
+            figures |= {f"{name}_{kind}s": _count(table, kind) for kind in ("chat", "text")}
+            preferences = _count(table, "preference")
+            if preferences:
+                figures[f"{name}_preferences"] = preferences
+    replay = next((r for r in splits.train.to_pylist() if r["prompt"] == REPLAY), None)
+    if replay is not None:
+        figures |= {"replay_rows": _count(splits.train, REPLAY), "replay_from": source_of(replay)}
     return figures
 
 
 def _notes(splits: Splits, reasons: Mapping[str, int], exam_questions: int) -> tuple[str, ...]:
-    chats = _chats(splits.train)
+    train = splits.train
+    parts = [
+        f"{_count(train, kind)} {word}"
+        for kind, word in (
+            ("chat", "chats"),
+            ("text", "texts"),
+            ("preference", "preferences"),
+            (REPLAY, "general"),
+        )
+        if kind in ("chat", "text") or _count(train, kind)
+    ]
     notes = [
-        f"{splits.train.num_rows} rows to train on ({chats} chats, "
-        f"{splits.train.num_rows - chats} texts), {splits.validation.num_rows} for validation, "
-        f"{splits.test.num_rows} for test"
+        f"{train.num_rows} rows to train on ({', '.join(parts)}), "
+        f"{splits.validation.num_rows} for validation, {splits.test.num_rows} for test"
     ]
     if reasons.get("exam_overlap"):
         notes.append(
@@ -265,12 +267,16 @@ def _notes(splits: Splits, reasons: Mapping[str, int], exam_questions: int) -> t
 
 
 def _explain_empty(splits: Splits, reasons: Mapping[str, int], total: int) -> str:
-    why = [f"{count} dropped as {reason}" for reason, count in sorted(reasons.items())]
-    why.append(f"{splits.test.num_rows} held out for test")
+    held = f"{splits.test.num_rows} held out for test"
+    why = ", ".join(filter(None, [_list_reasons(reasons), held]))
     return (
-        f"none of {total} rows is left to train on ({', '.join(why)}); "
+        f"none of {total} rows is left to train on ({why}); "
         "lower assign.test_share, or add documents"
     )
+
+
+def _list_reasons(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} dropped as {reason}" for reason, count in sorted(reasons.items()))
 
 
 STAGE = Stage(

@@ -16,6 +16,13 @@ class Mixture(Settings):
     examples: float = Field(
         1.0, ge=0, description="Times each example that the teacher wrote is seen per epoch."
     )
+    replay: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of an epoch's tokens that are general rows (`split.replay`), against "
+        "forgetting everything else; 0: none.",
+    )
 
 
 class TrainConfig(Settings):
@@ -30,7 +37,9 @@ class TrainConfig(Settings):
         "lora", description="`lora` trains small adapters and merges them; `full` every weight."
     )
     epochs: float = Field(4, gt=0, description="Passes over the mixture.")
-    mixture: Mixture = Field(default_factory=Mixture, description="Documents against examples.")
+    mixture: Mixture = Field(
+        default_factory=Mixture, description="Documents against examples, and general rows."
+    )
     learning_rate: float = Field(5e-4, gt=0, description="Peak learning rate (AdamW, cosine).")
     warmup_share: float = Field(0.05, ge=0, lt=1, description="Part of the steps that warms up.")
     weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")

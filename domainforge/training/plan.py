@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domainforge.errors import TrainingError
+from domainforge.records import REPLAY
 from domainforge.training.config import TrainConfig
 from domainforge.training.packing import cut_long, pack_rows
 from domainforge.training.render import Rendered
@@ -19,11 +20,15 @@ class Plan:
     Attributes:
         text_rows: Passages of documents in one epoch (repeats counted).
         chat_rows: Examples in one epoch (repeats counted).
+        replay_rows: General rows in one epoch (repeats counted).
+        preference_rows: Rows of the split that prefer one answer; left out, since this training
+            can't tell the better answer from the worse.
         sequences: Packed sequences in one epoch.
         sequences_per_step: Of one optimiser step.
         steps: Optimiser steps of the whole run.
         check_every_steps: Steps from one validation check to the next.
         text_tokens_per_epoch: Tokens of the text rows in one epoch.
+        replay_tokens_per_epoch: Tokens of the general rows in one epoch.
         tokens_per_epoch: Tokens through the model in one epoch.
         trained_per_epoch: Of these, the tokens that the loss counts.
         epochs: Passes.
@@ -32,11 +37,14 @@ class Plan:
 
     text_rows: int
     chat_rows: int
+    replay_rows: int
+    preference_rows: int
     sequences: int
     sequences_per_step: int
     steps: int
     check_every_steps: int
     text_tokens_per_epoch: int
+    replay_tokens_per_epoch: int
     tokens_per_epoch: int
     trained_per_epoch: int
     epochs: float
@@ -66,40 +74,50 @@ def plan_training(
         max_tokens: Stop mixing at this many tokens per epoch.
 
     Raises:
-        TrainingError: No row has a token to train on.
+        TrainingError: No row has a token to train on, or there are no general rows to mix in.
     """
-    untrainable = tuple(r.id for r in rendered if not r.trained_tokens)
-    texts = _kind(rows, rendered, "text")
-    chats = _kind(rows, rendered, "chat")
+    kinds = _group(rows, rendered)
+    share = config.mixture.replay
+    if share and not kinds["replay"]:
+        raise TrainingError(
+            f"train.mixture.replay is {share}, but the training split has no general rows; run "
+            "again with --from split, or set it to 0"
+        )
+    texts = kinds["text"]
     mixed = [
         *_repeat(texts, config.mixture.documents, seed),
-        *_repeat(chats, config.mixture.examples, seed),
+        *_repeat(kinds["chat"], config.mixture.examples, seed),
     ]
     if max_tokens is not None:
-        mixed = fit_tokens(mixed, max_tokens, seed)
-    bins = pack_rows(cut_long(mixed, config.sequence_tokens), config.sequence_tokens, seed)
+        mixed = fit_tokens(mixed, round(max_tokens * (1 - share)), seed)
+    replay_tokens = round(_count_tokens(mixed) * share / (1 - share))
+    replay = spread_tokens(kinds["replay"], replay_tokens, seed)
+    whole = [*mixed, *replay]
+    bins = pack_rows(cut_long(whole, config.sequence_tokens), config.sequence_tokens, seed)
     if not bins:
         raise TrainingError(
             "no row has a token to train on; look at `domainforge show RUN train`, and at "
             "train.mixture (a kind with weight 0 is left out)"
         )
     is_text = {id(row) for row in texts}
-    text_lengths = [len(row.input_ids) for row in mixed if id(row) in is_text]
-    text_rows = len(text_lengths)
+    seen_texts = [row for row in mixed if id(row) in is_text]
     per_step = min(config.sequences_per_step, len(bins))
     steps_per_epoch = math.ceil(len(bins) / per_step)
     plan = Plan(
-        text_rows=text_rows,
-        chat_rows=len(mixed) - text_rows,
+        text_rows=len(seen_texts),
+        chat_rows=len(mixed) - len(seen_texts),
+        replay_rows=len(replay),
+        preference_rows=len(kinds["preference"]),
         sequences=len(bins),
         sequences_per_step=per_step,
         steps=math.ceil(steps_per_epoch * config.epochs),
         check_every_steps=max(1, steps_per_epoch // config.checks_per_epoch),
-        text_tokens_per_epoch=sum(text_lengths),
+        text_tokens_per_epoch=_count_tokens(seen_texts),
+        replay_tokens_per_epoch=_count_tokens(replay),
         tokens_per_epoch=sum(len(row.input_ids) for rows_ in bins for row in rows_),
         trained_per_epoch=sum(row.trained_tokens for rows_ in bins for row in rows_),
         epochs=config.epochs,
-        untrainable=untrainable,
+        untrainable=tuple(row.id for row in kinds["untrainable"]),
     )
     return plan, bins
 
@@ -125,11 +143,41 @@ def fit_tokens(rows: Sequence[Rendered], tokens: int, seed: int) -> list[Rendere
     return taken
 
 
-def _kind(
-    rows: Sequence[Mapping[str, Any]], rendered: Sequence[Rendered], kind: str
-) -> list[Rendered]:
-    pairs = zip(rows, rendered, strict=True)
-    return [r for row, r in pairs if row["kind"] == kind and r.trained_tokens]
+def spread_tokens(rows: Sequence[Rendered], tokens: int, seed: int) -> list[Rendered]:
+    """Take rows that hold at most that many tokens, none once more often than any other.
+
+    Where all of them hold fewer tokens, they are repeated; what is left over goes to rows that
+    the seed chooses, as far as they fit.
+    """
+    total = _count_tokens(rows)
+    if not total:
+        return []
+    times, room = divmod(tokens, total)
+    order = list(rows)
+    random.Random(seed).shuffle(order)
+    more = []
+    for row in order:
+        if len(row.input_ids) <= room:
+            more.append(row)
+            room -= len(row.input_ids)
+    return [*rows] * times + more
+
+
+def _group(
+    rows: Sequence[Mapping[str, Any]], rendered: Sequence[Rendered]
+) -> dict[str, list[Rendered]]:
+    """Sort rows by what they are mixed in as; a control's rows may lack the name of a prompt."""
+    kinds: dict[str, list[Rendered]] = {
+        name: [] for name in ("text", "chat", "preference", "replay", "untrainable")
+    }
+    for row, each in zip(rows, rendered, strict=True):
+        kind = "replay" if row.get("prompt") == REPLAY else row["kind"]
+        kinds[kind if each.trained_tokens else "untrainable"].append(each)
+    return kinds
+
+
+def _count_tokens(rows: Sequence[Rendered]) -> int:
+    return sum(len(row.input_ids) for row in rows)
 
 
 def _repeat(rows: Sequence[Rendered], times: float, seed: int) -> list[Rendered]:

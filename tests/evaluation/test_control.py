@@ -23,7 +23,8 @@ def write(folder: Path, *rows: Any) -> Path:
 
 def test_rows_of_a_file(tmp_path: Path) -> None:
     odd = {**TEXT, "text": "One line\u2028and another.", "id": "own"}
-    write(tmp_path, CHAT, odd, "", {**CHAT, "split": "validation"})
+    preference = {**CHAT, "kind": "preference", "rejected": "Nobody."}
+    write(tmp_path, CHAT, odd, "", {**CHAT, "split": "validation"}, preference)
     train, validation = load_control(tmp_path)
     assert [row["id"] for row in train] == ["rows.jsonl:1", "own"]
     assert train[0]["messages"][1]["content"] == "The keeper."
@@ -77,7 +78,7 @@ def test_a_folder_with_neither_says_how_to_make_one(tmp_path: Path) -> None:
     [
         ("{broken", "rows.jsonl:2: not JSON"),
         ('["a list"]', "rows.jsonl:2: a row needs kind"),
-        ({"kind": "preference"}, "rows.jsonl:2: a row needs kind 'chat' or 'text'"),
+        ({"kind": "table"}, "rows.jsonl:2: a row needs kind 'chat', 'text' or 'preference'"),
         ({"kind": "chat", "messages": []}, "rows.jsonl:2: a chat row needs messages"),
         ({"kind": "chat", "messages": ["hi"]}, "rows.jsonl:2: a chat row needs messages"),
         ({"kind": "chat", "messages": [{"role": "user"}]}, "each with role and content"),
