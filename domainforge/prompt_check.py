@@ -7,26 +7,50 @@ from typing import Any
 from domainforge.errors import PromptError
 from domainforge.generation.requests import make_request
 from domainforge.generation.requests import template_values as values_of
-from domainforge.generation.units import Form, Task, Unit, plan_units
+from domainforge.generation.units import Form, Task, Unit, goes_over, plan_units
+from domainforge.prompt_header import WITHIN_A_CHUNK
 from domainforge.prompts import PromptFile, fill_example
 from domainforge.records import stable_id
 
-_TEXT = (
+_FIRST = (
     "The lamp of the Skerry Light was first lit on 4 May 1887 by the keeper Maud Tarrant. "
     "It burns 12 litres of oil in a night and is seen from 17 miles away."
 )
-SAMPLE_CHUNK: Mapping[str, Any] = {
-    "id": "sample",
-    "document_id": "sample",
-    "uri": "sample/light.md",
-    "title": "The Skerry Light",
-    "headings": ["History"],
-    "index": 0,
-    "start": 0,
-    "end": len(_TEXT),
-    "text": _TEXT,
-    "tokens": 40,
-}
+_SECOND = (
+    "For 31 years the keeper Maud Tarrant trimmed the lamp. Her log of the Skerry Light names every "
+    "ship that passed, and lies in the chapel at Gannet Cove."
+)
+
+
+def _sample(name: str, start: int, text: str, **more: Any) -> Mapping[str, Any]:
+    return {
+        "id": name,
+        "document_id": "sample",
+        "uri": "sample/light.md",
+        "title": "The Skerry Light",
+        "headings": ["History"],
+        "index": 0,
+        "start": start,
+        "end": start + len(text),
+        "text": text,
+        "tokens": 40,
+        **more,
+    }
+
+
+def _sample_chat(name: str, question: str, answer: str) -> Mapping[str, Any]:
+    messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+    text = f"**User:** {question}\n\n**Assistant:** {answer}"
+    place = {"document_id": name, "uri": f"sample/{name}", "title": question, "headings": []}
+    return _sample(name, 0, text, messages=messages, **place)
+
+
+SAMPLE_CHUNKS: tuple[Mapping[str, Any], ...] = (
+    _sample("sample", 0, _FIRST),
+    _sample("sample-2", len(_FIRST) + 2, _SECOND, index=1),
+    _sample_chat("chat-1", "How far away is the Skerry Light seen?", "17 miles."),
+    _sample_chat("chat-2", "Name the first keeper of the Skerry Light.", "Maud Tarrant."),
+)
 """What a prompt is rendered on where there is no passage of the user's own."""
 
 
@@ -43,7 +67,7 @@ class Sample:
 
 def try_prompt(
     prompt: PromptFile,
-    chunks: Sequence[Mapping[str, Any]] = (SAMPLE_CHUNK,),
+    chunks: Sequence[Mapping[str, Any]] = SAMPLE_CHUNKS,
     chunk_id: str | None = None,
 ) -> list[Sample]:
     """Render every form and step of a prompt, and the example that comes of it.
@@ -81,7 +105,7 @@ def try_prompt(
 def first_unit(
     prompt: PromptFile,
     form: Form,
-    chunks: Sequence[Mapping[str, Any]] = (SAMPLE_CHUNK,),
+    chunks: Sequence[Mapping[str, Any]] = SAMPLE_CHUNKS,
     chunk_id: str | None = None,
 ) -> Unit:
     """Return the first thing that a prompt asks about a passage.
@@ -94,16 +118,18 @@ def first_unit(
 
     Raises:
         PromptError: It asks nothing about that passage.
+        DataError: It goes over pairs or chats, and there can't be any.
     """
     task = Task(prompt, 1)
     alone = [chunk for chunk in chunks if chunk["id"] == chunk_id]
-    for unit in plan_units(alone, [task], form):
-        return unit
     # A prompt may go over several passages at once, which must all be there.
+    if goes_over(prompt, form) in WITHIN_A_CHUNK:
+        for unit in plan_units(alone, [task], form):
+            return unit
     for unit in plan_units(chunks, [task], form):
         if chunk_id is None or chunk_id in [chunk["id"] for chunk in unit.chunks]:
             return unit
-    about = (alone or chunks or [SAMPLE_CHUNK])[0]["text"]
+    about = (alone or [*chunks, *SAMPLE_CHUNKS])[0]["text"]
     shown = about if len(about) <= _MOST_SHOWN_CHARS else f"{about[:_MOST_SHOWN_CHARS]}..."
     raise PromptError(
         f"{prompt.path}: it asks nothing about this passage (no sentence of four words, or "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from domainforge.errors import ConfigError, DataError, StorageError
-from domainforge.prompt_check import SAMPLE_CHUNK
+from domainforge.prompt_check import SAMPLE_CHUNKS
 from domainforge.run_folder import RunFolder, read_manifest, read_table
 from domainforge.show import find_run, list_runs
 from domainforge.stages import assign, chunk
@@ -58,7 +58,7 @@ def find_passages(
                 f"no chunk '{chunk_id}': no run here has passages yet; "
                 "`domainforge run PIPELINE --until chunk` makes them"
             )
-        return Passages(None, (SAMPLE_CHUNK,))
+        return Passages(None, SAMPLE_CHUNKS)
     chunks, sides = read_passages(folder)
     if chunk_id is None:
         trained = [each for each in chunks if sides.get(each["id"], TRAIN) == TRAIN]

@@ -87,8 +87,13 @@ class Coverage:
             )
 
     def open_sentences(self, chunk_id: str) -> list[tuple[int, int]]:
-        """Return the spans, in the document, of a chunk's sentences that no row rests on."""
-        chunk = self._chunks[chunk_id]
+        """Return the spans, in the document, of a chunk's sentences that no row rests on.
+
+        A chat has none.
+        """
+        chunk = self._chunks.get(chunk_id)
+        if chunk is None:
+            return []
         return [
             (start, end)
             for start, end in self._sentences[chunk_id]

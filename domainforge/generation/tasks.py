@@ -1,12 +1,12 @@
 """The tasks of a pipeline file: which prompts are asked, how often, and what varies in them."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import Field
 
 from domainforge.errors import ConfigError
-from domainforge.generation.units import Task
+from domainforge.generation.units import Task, Unit
 from domainforge.prompt_header import SharesField
 from domainforge.prompts import PromptFile
 from domainforge.records import GIVEN
@@ -20,9 +20,10 @@ class TaskConfig(Settings):
     per_chunk: int = Field(
         1,
         ge=1,
-        description="Times it is asked of each chunk (of each sentence, where the prompt goes "
-        "sentence by sentence, as the embedded teacher needs it); where it goes over spans, the "
-        "most spans of one sentence.",
+        description="Times it is asked of each chunk, or of whatever else the prompt goes over "
+        "(sentences, as the embedded teacher needs it; sections, entities, topics, chats); where "
+        "it goes over spans, the most spans of one sentence; over pairs, the most pairs of one "
+        "chunk.",
     )
     attributes: SharesField = Field(
         {},
@@ -62,3 +63,15 @@ def make_tasks(
             "are; rename the file"
         )
     return tasks
+
+
+def tell_idle_tasks(configs: Sequence[TaskConfig], units: Iterable[Unit]) -> list[str]:
+    """Say which tasks found nothing to ask about."""
+    busy = {unit.prompt.name for unit in units}
+    idle = [each.prompt.removesuffix(".md") for each in configs]
+    return [
+        f"{name} asks nothing: what its prompt goes over was not found in these documents "
+        "(names are told by capital letters, topics and pairs by words in common)"
+        for name in idle
+        if name.rpartition("/")[2] not in busy
+    ]

@@ -22,7 +22,7 @@ from domainforge.generation.novelty import NoveltyConfig
 from domainforge.generation.outcome import Rows, part_rows, sum_up
 from domainforge.generation.requests import count_steps
 from domainforge.generation.rounds import ask_rounds
-from domainforge.generation.tasks import TaskConfig, make_tasks
+from domainforge.generation.tasks import TaskConfig, make_tasks, tell_idle_tasks
 from domainforge.generation.units import Form, Unit, plan_units
 from domainforge.records import GIVEN, Example
 from domainforge.run_folder import Inputs, Output
@@ -96,29 +96,30 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     sides = _sides(inputs)
     chunks = _chunks(inputs)
     given = given_examples(chunks, sides)
-    planned = _units(config, chunks, context)
+    planned = _units(config, chunks, sides, context)
     if not planned and not given:
         raise DataError(_nothing_to_ask(config))
+    idle = tell_idle_tasks(config.tasks, planned)
     silent = [unit for unit in planned if not unit.prompt.header.asks]
     units = [unit for unit in planned if unit.prompt.header.asks]
     free = [*given, *silent_examples(silent, sides)]
     if not units:
         context.progress(len(free), len(free), kept=len(free))
         out.write(_plan_table(planned, given), "plan")
-        return sum_up(_write_rows(out, free), 0)
+        return sum_up(_write_rows(out, free), 0, notes=idle)
     with context.teacher() as teacher:
         harvest = Harvest(teacher, sides, free, context.progress, config.novelty)
         rounds = ask_rounds(
             units,
             config.rounds,
-            lambda times: _units(config, chunks, context, times),
+            lambda times: _units(config, chunks, sides, context, times),
             harvest,
             lambda rows: _cover(rows, inputs.table("chunk"), context),
             context.say,
         )
         price = teacher_price(context.teacher_config).describe()
         figures = {**_figures(teacher, harvest), "price": price}
-        notes = (*teacher.gate_counts.notes(), *_repeat_note(teacher.counts))
+        notes = (*idle, *teacher.gate_counts.notes(), *_repeat_note(teacher.counts))
     asked = [unit for plan in rounds for unit in plan.units]
     out.write(_plan_table([*silent, *asked], given, harvest.stopped), "plan")
     for plan in rounds[1:]:
@@ -163,7 +164,8 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     from domainforge.teacher.ledger import Ledger
     from domainforge.teacher.session import open_gate, teacher_identity
 
-    units = [u for u in _units(config, _chunks(inputs), context) if u.prompt.header.asks]
+    planned_units = _units(config, _chunks(inputs), _sides(inputs), context)
+    units = [unit for unit in planned_units if unit.prompt.header.asks]
     if not units:
         return CallPlan(CallCount(0, 0, 0), ())
     form = context.teacher_config.resolved_form
@@ -231,7 +233,11 @@ def _chunks(inputs: Inputs) -> list[dict[str, Any]]:
 
 
 def _units(
-    config: GenerateConfig, chunks: Sequence[Mapping[str, Any]], context: Context, times: int = 1
+    config: GenerateConfig,
+    chunks: Sequence[Mapping[str, Any]],
+    sides: Mapping[str, str],
+    context: Context,
+    times: int = 1,
 ) -> list[Unit]:
     """Plan all units; with so many times the samples that the tasks ask for."""
     if not config.tasks:
@@ -239,7 +245,7 @@ def _units(
     form: Form = context.teacher_config.resolved_form
     tasks = make_tasks(config.tasks, context.prompt)
     tasks = [replace(task, samples=task.samples * times) for task in tasks]
-    return list(plan_units([c for c in chunks if not c.get("messages")], tasks, form))
+    return list(plan_units(chunks, tasks, form, sides))
 
 
 def _sides(inputs: Inputs) -> dict[str, str]:

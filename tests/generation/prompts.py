@@ -97,6 +97,7 @@ def make_chunk(text: str = TEXT, start: int = 100, **changes: Any) -> dict[str, 
         "start": start,
         "end": start + len(text),
         "text": text,
+        "tokens": len(text.split()),
         **changes,
     }
 
