@@ -48,6 +48,7 @@ class Exchange:
         status: How the reply reads: ok, cut_off, refused ... `off_schema` where it had to be
             repaired.
         is_repair: It asked once more for a reply of the right shape.
+        is_continuation: It asked for the rest of a reply that was cut off.
         prompt_tokens: Billed for reading, as the endpoint said; 0 where it didn't.
         completion_tokens: Billed for writing.
     """
@@ -57,6 +58,7 @@ class Exchange:
     reply: str
     status: str
     is_repair: bool = False
+    is_continuation: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
@@ -147,13 +149,16 @@ def read_exchange(ledger: Path, key: str) -> Exchange:
         return Exchange(key, None, "", "not in this project's ledger")
     reading = classify(json.loads(found[1]))
     request, _, *tokens = found
-    return Exchange(key, json.loads(request), reading.text, reading.status, False, *tokens)
+    return Exchange(key, json.loads(request), reading.text, reading.status, False, False, *tokens)
 
 
 def _read_exchanges(row: Row, ledger: Path) -> list[Exchange]:
-    """Read all that was asked for a row; its last request may be the repair of the one before."""
+    """Read all that was asked for a row; requests may repair or continue the one before."""
     exchanges = [read_exchange(ledger, key) for key in row.get("ledger_keys") or ()]
-    if exchanges and (row.get("sampling") or {}).get("repair"):
+    sampling = row.get("sampling") or {}
+    for index in sampling.get("continued", ()):
+        exchanges[index] = replace(exchanges[index], is_continuation=True)
+    if exchanges and sampling.get("repair"):
         exchanges[-1] = replace(exchanges[-1], is_repair=True)
         exchanges[-2] = replace(exchanges[-2], status="off_schema")
     return exchanges

@@ -274,10 +274,12 @@ def _print_exchange(console: Console, exchange: Exchange) -> None:
     if "prompt" in request:
         body = str(request["prompt"])
     else:
-        # A repair's other messages are the request and the reply above it.
-        messages = request["messages"][-1:] if exchange.is_repair else request["messages"]
+        # The other messages are the request and the reply above it.
+        goes_on = exchange.is_repair or exchange.is_continuation
+        messages = request["messages"][-1:] if goes_on else request["messages"]
         body = "\n".join(f"[{m['role']}]\n{m['content']}" for m in messages)
-    name = "repair request" if exchange.is_repair else "request"
+    kinds = ("repair ", exchange.is_repair), ("continuation ", exchange.is_continuation)
+    name = "".join(kind for kind, holds in kinds if holds) + "request"
     _print_block(console, f"{name} {exchange.key[:16]} ({settings})", body)
     tokens = f"{exchange.prompt_tokens:,} tokens read, {exchange.completion_tokens:,} written"
     _print_block(console, f"reply ({exchange.status}), {tokens}", exchange.reply)

@@ -1,4 +1,6 @@
-"""A unit on its way through its requests: the steps of its prompt, and a repair where one is due.
+"""A unit on its way through its requests: the steps of its prompt, and what has to be mended.
+
+What was cut off is continued once; a last reply of the wrong shape is asked for once more.
 
 The same rules lead a chain through the teacher's replies (`ask_units`) and, without asking,
 through the ledger's (`look_up`).
@@ -9,8 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from domainforge.generation.continuations import join_parts, make_continuation, may_continue
+from domainforge.generation.forms import form_of
+from domainforge.generation.parsing import parse_chat
 from domainforge.generation.repairs import BadReply, make_repair, may_repair
-from domainforge.generation.replies import find_fault
 from domainforge.generation.requests import count_steps, make_request
 from domainforge.generation.units import Form, Unit
 from domainforge.teacher.privacy import Withheld
@@ -30,12 +34,16 @@ class Chain:
         texts: Replies of the steps behind it, by their names.
         keys: Ledger keys of all that was asked.
         bad: The reply that is being repaired; None while nothing is.
+        part: The reply that is being continued, as far as it came; None while nothing is.
+        continued: Which of the ledger's keys are continuations, that under way among them.
     """
 
     unit: Unit
     texts: Mapping[str, str] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     bad: BadReply | None = None
+    part: str | None = None
+    continued: tuple[int, ...] = ()
 
     def request(self, form: Form, fence: Callable[[str], str]) -> Request:
         """Make the request that comes next.
@@ -44,19 +52,35 @@ class Chain:
             PromptError: The template names something that isn't at hand.
         """
         request = make_request(self.unit, form, len(self.texts), self.texts, fence)
-        if self.bad is None:
-            return request
-        return make_repair(request, self.bad, self.unit.chunk["id"], fence)
+        if self.bad is not None:
+            return make_repair(request, self.bad, self.unit.chunk["id"], fence)
+        return request if self.part is None else make_continuation(request, self.part)
 
-    def follow(self, status: ReplyStatus, text: str, key: str, form: Form) -> "Chain | None":
-        """Return the chain with a next request; None where that reply was the last."""
+    def whole(self, text: str) -> str | None:
+        """Return a reply with what it continues; None where the two can't be joined."""
+        return text if self.part is None else join_parts(self.part, text)
+
+    def follow(
+        self, status: ReplyStatus, text: str, key: str, form: Form, fence: Callable[[str], str]
+    ) -> "Chain | None":
+        """Return the chain with a next request; None where that reply was the last.
+
+        Of two mendings of one reply the second is not worth its money: a repair is not continued,
+        and what was too long for its limit is not asked for once more.
+        """
         prompt, step = self.unit.prompt, len(self.texts)
-        if status != "ok" or self.bad is not None:
+        keys, is_first = (*self.keys, key), self.bad is None and self.part is None
+        if status == "cut_off" and is_first and may_continue(prompt, form, text):
+            return replace(self, part=text, keys=keys, continued=(*self.continued, len(keys)))
+        whole = self.whole(text)
+        if status != "ok" or self.bad is not None or whole is None:
             return None
-        keys = (*self.keys, key)
         if step + 1 < count_steps(prompt, form):
-            return replace(self, texts={**self.texts, prompt.steps[step].name: text}, keys=keys)
-        fault = find_fault(prompt, text) if may_repair(prompt, form) else None
+            texts = {**self.texts, prompt.steps[step].name: whole}
+            return replace(self, texts=texts, keys=keys, part=None)
+        if not is_first or not may_repair(prompt, form):
+            return None
+        fault = parse_chat(self.unit, self.texts, text, form, fence).fault
         return replace(self, bad=BadReply(text, fault), keys=keys) if fault else None
 
 
@@ -67,12 +91,12 @@ class Found:
     Attributes:
         known: Calls that are in the ledger.
         left: Calls still to make; 0 where the chain has ended.
-        repairs: Calls among both that are repairs.
+        extra: Calls among both that no step of the prompt is: repairs and continuations.
     """
 
     known: int
     left: int
-    repairs: int
+    extra: int
 
 
 def ask_units(
@@ -83,7 +107,8 @@ def ask_units(
 ) -> None:
     """Ask of each unit all that its chain takes.
 
-    A chain ends at its last step, at the first reply that is no use, or after a repair.
+    A chain ends at its last step, at the first reply that is no use, after a repair, or with a
+    continuation that is no use either.
 
     Args:
         units: What to ask about.
@@ -93,17 +118,18 @@ def ask_units(
     """
     fresh = map(Chain, units)
     ready: deque[Chain] = deque()
+    form, fence = form_of(teacher), teacher.fence
 
     def requests() -> Iterator[Request]:
         # What follows from a reply goes before new units, so that few chains are open at a time.
         while (chain := ready.popleft() if ready else next(fresh, None)) is not None:
-            yield replace(chain.request(teacher.form, teacher.fence), tag=chain)
+            yield replace(chain.request(form, fence), tag=chain)
 
     while True:
         for reply in teacher.ask(requests()):
             chain: Chain = reply.request.tag
             note(chain.unit, reply)
-            after = chain.follow(reply.status, reply.text, reply.key, teacher.form)
+            after = chain.follow(reply.status, reply.text, reply.key, form, fence)
             if after is None:
                 ready.extend(map(Chain, finish(chain, reply)))
             else:
@@ -116,18 +142,18 @@ def ask_units(
 def look_up(unit: Unit, form: Form, identity: str, ledger: "Ledger", gate: "Gate") -> Found:
     """Follow a unit through the ledger, without asking."""
     chain: Chain | None = Chain(unit)
-    known, repairs = 0, 0
+    known, extra = 0, 0
     while chain is not None:
         checked = gate.check(chain.request(form, ledger.fence))
         if isinstance(checked, Withheld):
             break
-        repairs += chain.bad is not None
+        extra += chain.bad is not None or chain.part is not None
         key = request_key(identity, checked.request)
         stored = ledger.get(key)
         if stored is None:
             left = 1 if chain.bad else count_steps(unit.prompt, form) - len(chain.texts)
-            return Found(known, left, repairs)
+            return Found(known, left, extra)
         known += 1
         reading = classify(stored)
-        chain = chain.follow(reading.status, reading.text, key, form)
-    return Found(known, 0, repairs)
+        chain = chain.follow(reading.status, reading.text, key, form, ledger.fence)
+    return Found(known, 0, extra)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from domainforge.errors import BudgetError
 from domainforge.generation.chains import Chain, ask_units
+from domainforge.generation.forms import form_of
 from domainforge.generation.novelty import REPEATING, NoveltyConfig, Waves
-from domainforge.generation.replies import make_examples
+from domainforge.generation.replies import CHECK_FAILED, make_examples
 from domainforge.generation.requests import count_steps
 from domainforge.generation.units import Unit
 from domainforge.records import Example
@@ -29,6 +30,8 @@ class Harvest:
         rows: All rows so far, dropped and failed ones among them; first those that were there.
         repaired: Replies that a second request mended.
         repair_failed: Replies that it didn't.
+        continued: Replies that were cut off and that a second request brought to their end.
+        continue_failed: Replies that it didn't.
         stopped: Units that were not worth asking.
     """
 
@@ -50,9 +53,10 @@ class Harvest:
             novelty: When to stop asking about a passage; None for never.
         """
         self.rows = list(ready)
-        self.repaired = self.repair_failed = 0
+        self.repaired = self.repair_failed = self.continued = self.continue_failed = 0
         self.stopped: list[Unit] = []
         self._teacher = teacher
+        self._form = form_of(teacher)
         self._sides = sides
         self._ready = len(ready)
         self._progress = progress
@@ -78,7 +82,7 @@ class Harvest:
         self.stopped += [unit for unit, _ in self._waves.stopped]
 
     def _calls_of(self, unit: Unit) -> int:
-        return count_steps(unit.prompt, self._teacher.form)
+        return count_steps(unit.prompt, self._form)
 
     def _leave_out(self, unit: Unit, why: str) -> Example:
         kind, side = unit.prompt.header.example["kind"], self._sides[unit.chunk["id"]]
@@ -88,14 +92,10 @@ class Harvest:
     def _finish(self, chain: Chain, reply: Reply) -> list[Unit]:
         """Take the last reply of a unit; return what is to be asked next."""
         unit, teacher, counts = chain.unit, self._teacher, self._counts
-        keys, side = (*chain.keys, reply.key), self._sides[unit.chunk["id"]]
-        asked = (teacher.form, teacher.identity, side, teacher.fence)
-        rows = make_examples(unit, reply, keys, *asked, chain.bad)
+        side = self._sides[unit.chunk["id"]]
+        rows = make_examples(chain, reply, self._form, teacher.identity, side, teacher.fence)
         good = rows[0].reason is None
-        if chain.bad is not None:
-            counts["calls"] += 1
-            self.repaired += good
-            self.repair_failed += not good
+        self._count_mended(chain, good or rows[0].reason == CHECK_FAILED)
         if rows[0].reason == "failed":
             kind = reply.detail.partition(":")[0] or "unknown"
             rows = [replace(rows[0], reason=f"failed_{kind}")]
@@ -110,6 +110,14 @@ class Harvest:
         counts["tokens"] += reply.completion_tokens
         self._tell_progress()
         return more
+
+    def _count_mended(self, chain: Chain, usable: bool) -> None:
+        repairs, last_is_rest = chain.bad is not None, chain.part is not None
+        self._counts["calls"] += repairs + len(chain.continued)
+        self.repaired += repairs and usable
+        self.repair_failed += repairs and not usable
+        self.continued += len(chain.continued) - (last_is_rest and not usable)
+        self.continue_failed += last_is_rest and not usable
 
     def _note(self, unit: Unit, reply: Reply) -> None:
         self._counts["replies"] += 1

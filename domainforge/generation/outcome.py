@@ -18,6 +18,8 @@ _NOTHING_ASKED = {
     "asked_again": 0,
     "repaired": 0,
     "repair_failed": 0,
+    "continued": 0,
+    "continue_failed": 0,
     "prompt_tokens": 0,
     "completion_tokens": 0,
     "billed_tokens": 0,

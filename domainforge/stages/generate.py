@@ -4,7 +4,7 @@ Chats among the documents are examples already, and are taken as they are.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from domainforge.errors import DataError
 from domainforge.filters.filtering import filter_rows
 from domainforge.generation.chains import look_up
 from domainforge.generation.coverage import Coverage
+from domainforge.generation.forms import is_delimited, known_form
 from domainforge.generation.given import given_examples, silent_examples
 from domainforge.generation.harvest import Harvest
 from domainforge.generation.novelty import NoveltyConfig
@@ -24,6 +25,7 @@ from domainforge.generation.requests import count_steps
 from domainforge.generation.rounds import ask_rounds
 from domainforge.generation.tasks import TaskConfig, make_tasks, tell_idle_tasks
 from domainforge.generation.units import Form, Unit, plan_units
+from domainforge.prompts import PromptFile
 from domainforge.records import GIVEN, Example
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Settings, Stage, StageResult, shaping_values
@@ -71,8 +73,8 @@ class CallCount:
     """Calls that a run would need, found without asking.
 
     Attributes:
-        planned: All calls; of a chain of steps, every step. A repair counts once a reply in the
-            ledger calls for it.
+        planned: All calls; of a chain of steps, every step. A repair or a continuation counts
+            once a reply in the ledger calls for it.
         in_ledger: Of these, paid for before.
         to_ask: Those that a run would make. A chain that ended early in the ledger wants no more,
             so the three need not add up.
@@ -141,7 +143,8 @@ def identify(config: GenerateConfig, context: Context) -> dict[str, Any]:
     """What the rows depend on besides config and chunks: prompt files and the teacher."""
     from domainforge.teacher.session import open_gate, teacher_identity
 
-    prompts = {task.prompt: context.prompt(task.prompt).hash for task in config.tasks}
+    files = {task.prompt: context.prompt(task.prompt) for task in config.tasks}
+    prompts = {name: file.hash for name, file in files.items()}
     if not asks_teacher(config, context):
         return {"prompts": prompts}
     # Later rounds ask about what the filter left without a row.
@@ -151,8 +154,21 @@ def identify(config: GenerateConfig, context: Context) -> dict[str, Any]:
         **({"filter": kept_by} if kept_by else {}),
         "teacher": teacher_identity(context.teacher_config, context.project),
         "form": context.teacher_config.resolved_form,
+        **_schema_identity(files.values(), context),
         "privacy": open_gate(context.teacher_config).identity,
     }
+
+
+def _schema_identity(files: Iterable[PromptFile], context: Context) -> dict[str, str]:
+    """Name what the user says of JSON schemas, where that can decide how a reply is asked for.
+
+    What `auto` finds out is the endpoint's own, as its weights are, and is remembered for good.
+    """
+    config = context.teacher_config
+    may_vary = config.resolved_form == "chat" and not config.is_llamacpp
+    if may_vary and any(is_delimited(file, "delimited") for file in files if file.header.asks):
+        return {"json_schema": config.json_schema}
+    return {}
 
 
 def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> CallPlan:
@@ -168,15 +184,15 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     units = [unit for unit in planned_units if unit.prompt.header.asks]
     if not units:
         return CallPlan(CallCount(0, 0, 0), ())
-    form = context.teacher_config.resolved_form
     identity = teacher_identity(context.teacher_config, context.project)
     gate = open_gate(context.teacher_config)
     planned = known = to_ask = 0
     unfinished: list[Unit] = []
     with Ledger(context.ledger_path) as ledger:
+        form = known_form(context.teacher_config, identity, ledger)
         for unit in units:
             found = look_up(unit, form, identity, ledger, gate)
-            planned += count_steps(unit.prompt, form) + found.repairs
+            planned += count_steps(unit.prompt, form) + found.extra
             known += found.known
             if found.left:
                 unfinished.append(unit)
@@ -193,6 +209,8 @@ def _figures(teacher: "Teacher", harvest: Harvest) -> dict[str, Any]:
         "asked_again": counts.asked_again,
         "repaired": harvest.repaired,
         "repair_failed": harvest.repair_failed,
+        "continued": harvest.continued,
+        "continue_failed": harvest.continue_failed,
         "prompt_tokens": counts.prompt_tokens,
         "completion_tokens": counts.completion_tokens,
         "billed_tokens": spent.tokens,

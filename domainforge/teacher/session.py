@@ -88,6 +88,18 @@ def open_gate(config: TeacherConfig) -> Gate:
     return Gate(config.privacy, leaves_machine=leaves_machine)
 
 
+def known_schema_support(config: TeacherConfig, identity: str, ledger: Ledger) -> bool | None:
+    """Tell whether the teacher holds replies to a JSON schema; None where only asking can tell."""
+    if config.json_schema != "auto":
+        return config.json_schema == "yes"
+    if config.is_llamacpp:
+        return True
+    if config.resolved_form == "completion":
+        return False
+    remembered = ledger.capability(identity, _CAPABILITY)
+    return None if remembered is None else remembered == "yes"
+
+
 @contextmanager
 def open_teacher(
     config: TeacherConfig,
@@ -212,17 +224,11 @@ def _connect(config: TeacherConfig, servers: ExitStack, project: Path) -> Endpoi
 
 
 def _find_schema_support(teacher: Teacher, config: TeacherConfig, ledger: Ledger) -> bool:
-    if config.json_schema != "auto":
-        return config.json_schema == "yes"
-    if config.is_llamacpp:
-        return True
-    if teacher.form == "completion":
-        return False
-    remembered = ledger.capability(teacher.identity, _CAPABILITY)
-    if remembered is None:
-        remembered = "yes" if _probe_schema(teacher) else "no"
-        ledger.set_capability(teacher.identity, _CAPABILITY, remembered)
-    return remembered == "yes"
+    known = known_schema_support(config, teacher.identity, ledger)
+    if known is None:
+        known = _probe_schema(teacher)
+        ledger.set_capability(teacher.identity, _CAPABILITY, "yes" if known else "no")
+    return known
 
 
 def _probe_schema(teacher: Teacher) -> bool:

@@ -129,8 +129,13 @@ def sticky(kinds: list[str | None], first: int = 4) -> Callable[[int, dict[str, 
     return plan
 
 
-def is_repair(body: dict[str, Any]) -> bool:
+def is_second(body: dict[str, Any]) -> bool:
+    """Tell whether a request has a reply in it, to be repaired or continued."""
     return any(message["role"] == "assistant" for message in body["messages"])
+
+
+def is_repair(body: dict[str, Any]) -> bool:
+    return "That reply can't be used" in body["messages"][-1]["content"]
 
 
 def test_every_fault_is_counted_and_none_becomes_a_row(tmp_path: Path) -> None:
@@ -139,7 +144,7 @@ def test_every_fault_is_counted_and_none_becomes_a_row(tmp_path: Path) -> None:
     stick = sticky(kinds)
 
     def plan(number: int, body: dict[str, Any]) -> str | None:
-        return "prose" if is_repair(body) else stick(number, body)
+        return "prose" if is_second(body) else stick(number, body)
 
     requests = 4 + 2 * len(kinds)
     per_chunk = -(-requests // 4)
@@ -147,7 +152,7 @@ def test_every_fault_is_counted_and_none_becomes_a_row(tmp_path: Path) -> None:
         result, output = room.run(
             server, per_chunk=per_chunk, concurrency=4, timeout_seconds=0.4, max_retries=1
         )
-        asked = {seen.sha256: seen for seen in server.seen if not is_repair(seen.body)}
+        asked = {seen.sha256: seen for seen in server.seen if not is_second(seen.body)}
         met = Counter(FATES[seen.fault] for seen in asked.values())
     account = result.account
     assert account.balances
@@ -175,8 +180,9 @@ def test_every_fault_is_counted_and_none_becomes_a_row(tmp_path: Path) -> None:
     lost = output.read("failed").to_pylist()
     assert Counter(row["reason"].removeprefix("failed_") for row in lost) == account.failed
     assert result.figures["repair_failed"] == met["off_schema"] > 0
+    assert result.figures["continue_failed"] == met["cut_off"] > 0
     for row in [*rows, *dropped, *lost]:
-        assert len(row["ledger_keys"]) == (2 if row["reason"] == "off_schema" else 1)
+        assert len(row["ledger_keys"]) == (2 if row["reason"] in ("off_schema", "cut_off") else 1)
     assert any("run again with --from generate" in note for note in result.notes)
 
 

@@ -34,12 +34,12 @@ def test_a_schema_is_sent_where_the_endpoint_holds_replies_to_it(tmp_path: Path)
 
 
 def ignore(number: int, body: dict[str, Any]) -> str | None:
-    """Take a schema and pay no heed to it: only a prompt that speaks of JSON gets JSON."""
-    return None if "JSON" in str(body["messages"]) else "prose"
+    """Take a schema and pay no heed to it: only a prompt that says how gets what it wants."""
+    return None if "=== " in str(body["messages"]) else "prose"
 
 
 @pytest.mark.parametrize("kind", ["refuses", "ignores"])
-def test_elsewhere_the_prompt_asks_for_it(tmp_path: Path, kind: str) -> None:
+def test_elsewhere_the_prompt_asks_for_blocks(tmp_path: Path, kind: str) -> None:
     room = Room(tmp_path)
     with TeacherServer(
         ignore if kind == "ignores" else None, json_schema=kind == "ignores"
@@ -50,7 +50,8 @@ def test_elsewhere_the_prompt_asks_for_it(tmp_path: Path, kind: str) -> None:
         room.run(server, "more", per_chunk=5, json_schema="auto")
         assert len(with_schema(server)) == 1, "it is remembered"
     assert len(asked) == 12
-    assert all("Reply with one JSON object" in body["messages"][-1]["content"] for body in asked)
+    assert all("Reply in the form below" in body["messages"][-1]["content"] for body in asked)
+    assert not any("JSON" in str(body) for body in asked)
     assert (result.account.done, result.figures["repaired"]) == (12, 0)
     assert output.read().num_rows == 12
 

@@ -13,6 +13,7 @@ from typing import Any
 _MARKER = re.compile(r"\b[0-9a-f]{16}\b")
 _LABEL = re.compile(r"^\s*([A-Z][A-Za-z ]{0,20}):[ \t]*(.*)$")
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+|(?=\n)|$)")
+_FORM = re.compile(r"^(=== [a-z]{8} (?:.*\.)?(.+) ===)$(?:\n\((.+)\)$)?", re.MULTILINE)
 _QUESTIONS = (
     "What does {title} say about {topic}?",
     "According to {title}, what is known of {topic}?",
@@ -44,10 +45,20 @@ class Speaker:
         schema = _schema_of(self._body)
         if schema is not None:
             return json.dumps(self._fill(schema, "reply", self._cite()))
+        if _FORM.search(user):
+            return self._fill_form(user)
         everything = " ".join(str(m["content"]) for m in messages)
         if '"question"' in everything and '"answer"' in everything:
             return json.dumps(self._cite())
         return self._cite()["quote"]
+
+    def _fill_form(self, user: str) -> str:
+        """Write under each line of a form what it asks for; the last asks for nothing."""
+        cited = self._cite()
+        return "\n".join(
+            line if not hint else f"{line}\n{_value_for(name, hint, cited)}"
+            for line, name, hint in _FORM.findall(user)
+        )
 
     def completion(self) -> str:
         """Continue a few-shot prompt: finish its last line, then the labels that follow it."""
@@ -102,6 +113,12 @@ class Speaker:
             case "null":
                 return None
         return _say(name, cited)
+
+
+def _value_for(name: str, hint: str, cited: dict[str, str]) -> str:
+    options = hint.removeprefix("one of: ").split(", ")
+    values = {"a whole number": "3", "a number": "0.5", "true or false": "true"}
+    return options[0] if hint.startswith("one of: ") else values.get(hint) or _say(name, cited)
 
 
 def passage_of(text: str) -> str:
