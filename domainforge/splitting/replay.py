@@ -98,7 +98,7 @@ def load_replay(config: ReplayConfig, project: Path, seed: int) -> list[Example]
     with _of_replay():
         found = _read_file(place) if isinstance(place, Path) else _read_dataset(place, most)
         chosen = heapq.nsmallest(most, found, key=lambda row: _shuffled(seed, row))
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     rows = [_check(_example(row, label), seen) for row in sorted(chosen, key=lambda r: r.number)]
     if all(row.reason for row in rows):
         why = f"; {rows[0].uri}: {rows[0].evidence}" if rows else ""
@@ -177,14 +177,14 @@ def _example(row: _Found, label: str) -> Example:
     )
 
 
-def _check(example: Example, seen: set[str]) -> Example:
+def _check(example: Example, seen: dict[str, str]) -> Example:
     if example.reason:
         return example
     row = {**asdict(example), "id": example.id}
     key = exact_key(said_in(row))
     if key in seen:
-        return replace(example, reason="exact_duplicate", evidence="an earlier general row")
-    seen.add(key)
+        return replace(example, reason="exact_duplicate", evidence=f"the same as {seen[key]}")
+    seen[key] = example.uri
     finding = next((found for found in check_rows(_answers(example), _CHECKS) if found), None)
     if finding is None:
         return example

@@ -1,5 +1,7 @@
 import json
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from domainforge.evaluation.exam import ExamPassage, ExamQuestion
 from domainforge.records import Chunk, Example
 from domainforge.run_folder import Inputs, Output
 from domainforge.splitting.audit import audit_splits
-from domainforge.splitting.config import SplitConfig
+from domainforge.splitting.config import ReplayConfig, SplitConfig
 from domainforge.stages import split as stage
 from domainforge.stages.split import Splits, chunk_text, split_rows
 from domainforge.tables import content_hash, example_table
@@ -68,6 +70,20 @@ def numbered(uri: str, count: int) -> list[Example]:
     return [chat(uri, f"What is number {number} of {uri}?") for number in range(count)]
 
 
+def general(number: int, answer: str = "A knot.") -> Example:
+    plain = chat("a.md", f"What is thing {number}?", prompt="replay", prompt_hash="replay")
+    return replace(
+        plain,
+        document_id="",
+        chunk_id="",
+        uri=f"replay/mine.jsonl#{number}",
+        messages=(plain.messages[0], {"role": "assistant", "content": answer}),
+        unit=number,
+        side="train",
+        cluster=None,
+    )
+
+
 def sides_table(sides: dict[str, str], chunks: dict[str, Chunk] = CHUNKS) -> pa.Table:
     rows = [
         {"id": chunk.id, "document_id": chunk.document_id, "uri": uri, "unit": uri, "side": side}
@@ -86,6 +102,7 @@ def split(
     exam: tuple[ExamQuestion, ...] = (),
     chunks: dict[str, Chunk] = CHUNKS,
     seed: int = 7,
+    replay: Sequence[Example] = (),
     **changes: Any,
 ) -> Splits:
     return split_rows(
@@ -95,6 +112,7 @@ def split(
         exam,
         SplitConfig(**changes),
         seed,
+        replay,
     )
 
 
@@ -249,6 +267,43 @@ def test_a_chunk_without_a_side_stops_the_run() -> None:
         split([], {"a.md": "train"})
 
 
+def test_general_rows_are_only_trained_on() -> None:
+    rows = [general(number) for number in range(30)]
+    found = split(numbered("a.md", 20), replay=rows, validation_share=0.5)
+    assert column(found.train, "prompt").count("replay") == 30
+    assert set(column(found.validation, "prompt")) == {"qa"}
+    assert found.validation.num_rows == 10  # half of the chats about documents
+    assert audit_splits(*found[:3], (), units={c.id: uri for uri, c in CHUNKS.items()}) == []
+
+
+def test_general_rows_go_that_give_something_away() -> None:
+    rows = [
+        general(1, f"I wonder {EXAM[0].question}"),
+        replace(general(2), kind="text", messages=(), text=TEXTS["c.md"] + " Always."),
+        replace(general(3), reason="bad_chat", evidence="no assistant answers in it"),
+        general(4),
+    ]
+    found = split([], exam=EXAM, replay=rows)
+    why = {row["unit"]: row["reason"] for row in found.dropped.to_pylist()}
+    assert why == {1: "exam_overlap", 2: "near_test", 3: "bad_chat"}
+    kept = [row["unit"] for row in found.train.to_pylist() if row["prompt"] == "replay"]
+    assert kept == [4]
+
+
+def test_preferences_go_to_their_side_and_never_to_validation() -> None:
+    rows = [
+        chat(uri, f"What is number {number} of {uri}?", kind="preference", rejected="A cup.")
+        for uri in ("a.md", "c.md")
+        for number in range(20)
+    ]
+    leak = chat("a.md", "What?", kind="preference", rejected=f"Is it {EXAM[0].question}")
+    found = split([*rows, leak], exam=EXAM, validation_share=0.5)
+    assert column(found.train, "kind").count("preference") == 20
+    assert column(found.test, "kind").count("preference") == 20
+    assert found.validation.num_rows == 0
+    assert column(found.dropped, "id") == [leak.id]
+
+
 QUESTIONS = st.sampled_from(
     ["Who designed the bridge of nine stone arches in Veltren?", "What costs 2.50?", "Who rings?"]
 )
@@ -334,6 +389,8 @@ def test_an_audit_of_good_splits_finds_nothing() -> None:
             table(chat("c.md", EXAM[0].question), side="test"),
             "in test matches exam question e1",
         ),
+        (NONE, table(general(1)), NONE, f"general row {general(1).id} is in validation"),
+        (NONE, NONE, table(general(1), side="test"), f"general row {general(1).id} is in test"),
     ],
 )
 def test_the_audit_finds_bad_splits(
@@ -360,7 +417,11 @@ def test_sections_of_one_document_may_stand_on_two_sides() -> None:
 
 
 def run_stage(
-    folder: Path, examples: list[Example], sides: dict[str, str], exam: Path | None = None
+    folder: Path,
+    examples: list[Example],
+    sides: dict[str, str],
+    exam: Path | None = None,
+    replay: str | None = None,
 ) -> tuple[Any, Output]:
     tables = {
         "dedup": example_table(examples),
@@ -371,8 +432,9 @@ def run_stage(
         Output(folder / name).write(rows)
     out = Output(folder / "splits")
     inputs = Inputs({name: folder / name for name in tables})
-    context = make_context(folder, exam_path=exam)
-    return stage.STAGE.run(SplitConfig(), inputs, out, context), out
+    context = replace(make_context(folder, exam_path=exam), replays=replay is not None)
+    config = SplitConfig(replay=ReplayConfig(file=replay or "unread.jsonl"))
+    return stage.STAGE.run(config, inputs, out, context), out
 
 
 def test_the_stage_writes_its_tables_and_balances(tmp_path: Path) -> None:
@@ -402,6 +464,43 @@ def test_the_stage_writes_its_tables_and_balances(tmp_path: Path) -> None:
     )
 
 
+def test_general_rows_are_in_the_account_the_figures_and_the_notes(tmp_path: Path) -> None:
+    answer = {"role": "assistant", "content": "A knot."}
+    lines = [
+        {"messages": [{"role": "user", "content": f"What is thing {number}?"}, answer]}
+        for number in range(5)
+    ]
+    text = "\n".join(map(json.dumps, [*lines, {"messages": [answer]}]))
+    (tmp_path / "mine.jsonl").write_text(text)
+    preference = chat("a.md", "What is it?", kind="preference", rejected="A cup.")
+    rows = [*numbered("a.md", 4), preference]
+    result, out = run_stage(tmp_path, rows, HELD_OUT, replay="mine.jsonl")
+    assert result.account.balances
+    assert (result.account.total, result.account.done) == (14, 13)
+    assert result.account.dropped == {"bad_chat": 1}
+    figures = dict(result.figures)
+    assert (figures["train_chats"], figures["train_texts"]) == (4, 2)
+    assert (figures["train_preferences"], figures["replay_rows"]) == (1, 5)
+    assert figures["replay_from"] == "mine.jsonl"
+    assert result.notes[0].startswith(
+        "12 rows to train on (4 chats, 2 texts, 1 preferences, 5 general), 0 for validation"
+    )
+    (dropped,) = out.read("dropped").to_pylist()
+    assert (dropped["uri"], dropped["side"]) == ("replay/mine.jsonl#6", "train")
+
+
+def test_general_rows_alone_are_nothing_to_train_on(tmp_path: Path) -> None:
+    row = {"text": "Ropes are made of fibres that are twisted."}
+    (tmp_path / "mine.jsonl").write_text(json.dumps(row))
+    with pytest.raises(DataError, match="none of 4 rows is left to train on"):
+        run_stage(tmp_path, [], dict.fromkeys(TEXTS, "test"), replay="mine.jsonl")
+    (tmp_path / "mine.jsonl").write_text(json.dumps({"text": TEXTS["c.md"]}))
+    with pytest.raises(
+        DataError, match=r"split\.replay: none of 1 general rows.*1 dropped as near"
+    ):
+        run_stage(tmp_path, [], HELD_OUT, replay="mine.jsonl")
+
+
 def test_nothing_to_train_on_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"3 held out for test.*lower assign\.test_share"):
         run_stage(tmp_path, [], dict.fromkeys(TEXTS, "test"))
@@ -429,4 +528,6 @@ def test_the_exam_is_part_of_the_fingerprint(tmp_path: Path) -> None:
     identify = stage.STAGE.identity
     assert identify is not None
     with_exam = identify(SplitConfig(), make_context(tmp_path, exam_path=exam))
-    assert with_exam != identify(SplitConfig(), make_context(tmp_path))
+    plain = make_context(tmp_path)
+    assert with_exam != identify(SplitConfig(), plain)
+    assert identify(SplitConfig(), replace(plain, replays=True)) != identify(SplitConfig(), plain)

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domainforge.errors import TrainingError
+from domainforge.records import REPLAY
 from domainforge.training.config import Mixture, TrainConfig
-from domainforge.training.plan import Plan, fit_tokens, plan_training
+from domainforge.training.plan import Plan, fit_tokens, plan_training, spread_tokens
 from domainforge.training.render import IGNORED, Rendered
 
 
@@ -19,16 +20,20 @@ def make_plan(
     texts: int = 10,
     chats: int = 10,
     *,
+    general: int = 0,
+    preferences: int = 0,
     documents: float = 1,
     examples: float = 1,
+    replay: float = 0,
     length: int = 20,
     max_tokens: int | None = None,
     **settings: float,
 ) -> Plan:
-    kinds = ["text"] * texts + ["chat"] * chats
+    kinds = ["text"] * texts + ["chat"] * chats + ["preference"] * preferences
     rows = [{"id": str(index), "kind": kind} for index, kind in enumerate(kinds)]
+    rows += [{"id": f"r{n}", "kind": "chat", "prompt": REPLAY} for n in range(general)]
     config = TrainConfig(
-        mixture=Mixture(documents=documents, examples=examples),
+        mixture=Mixture(documents=documents, examples=examples, replay=replay),
         **{"sequence_tokens": 40, **settings},
     )
     whole = [rendered(row["id"], length) for row in rows]
@@ -108,3 +113,45 @@ def test_a_dose_larger_than_the_rows_repeats_them() -> None:
     assert plan.tokens_per_epoch == 400
     assert plan.text_rows + plan.chat_rows == 20
     assert plan.chat_rows == 5
+
+
+@pytest.mark.parametrize(
+    ("share", "general", "seen"), [(0.2, 30, 5), (0.5, 30, 20), (0.75, 30, 60), (0, 30, 0)]
+)
+def test_general_rows_have_their_share_of_the_tokens(share: float, general: int, seen: int) -> None:
+    plan = make_plan(general=general, replay=share)
+    assert (plan.text_rows, plan.chat_rows, plan.replay_rows) == (10, 10, seen)
+    assert plan.replay_tokens_per_epoch == seen * 20
+    assert plan.replay_tokens_per_epoch == pytest.approx(share * plan.tokens_per_epoch)
+
+
+def test_a_dose_holds_its_share_of_general_rows() -> None:
+    plan = make_plan(texts=3, chats=1, general=4, replay=0.25, max_tokens=400)
+    assert (plan.tokens_per_epoch, plan.replay_tokens_per_epoch) == (400, 100)
+    assert plan.text_rows + plan.chat_rows == 15
+
+
+def test_a_share_of_nothing_is_an_error() -> None:
+    with pytest.raises(TrainingError, match=r"train\.mixture\.replay is 0\.1, but .*--from split"):
+        make_plan(replay=0.1)
+
+
+@given(st.lists(st.integers(1, 50), max_size=20), st.integers(0, 2000), st.integers())
+def test_general_rows_repeat_only_where_they_are_too_few(
+    lengths: list[int], tokens: int, seed: int
+) -> None:
+    rows = [rendered(str(index), length) for index, length in enumerate(lengths)]
+    taken = spread_tokens(rows, tokens, seed)
+    assert sum(len(row.input_ids) for row in taken) <= tokens
+    counts = [sum(other is row for other in taken) for row in rows]
+    whole = tokens // sum(lengths) if lengths else 0
+    assert set(counts) <= {whole, whole + 1}
+    left = [len(row.input_ids) for row, n in zip(rows, counts, strict=True) if n == whole]
+    room = tokens - sum(len(row.input_ids) for row in taken)
+    assert all(length > room for length in left)  # another row would not have fitted
+
+
+def test_preferences_are_left_out_and_counted() -> None:
+    plan = make_plan(preferences=3)
+    assert (plan.text_rows, plan.chat_rows, plan.preference_rows) == (10, 10, 3)
+    assert plan.untrainable == ()
