@@ -118,7 +118,6 @@ def first_unit(
 
     Raises:
         PromptError: It asks nothing about that passage.
-        DataError: It goes over pairs or chats, and there can't be any.
     """
     task = Task(prompt, 1)
     alone = [chunk for chunk in chunks if chunk["id"] == chunk_id]

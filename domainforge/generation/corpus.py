@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from domainforge.errors import DataError
 from domainforge.generation.entities import Names, find_entities, find_entity_pairs
 from domainforge.generation.given_chats import vary_examples
 from domainforge.generation.groups import document_windows, section_windows
@@ -40,9 +39,6 @@ class Corpus:
             prompt: What is asked.
             over: What it goes over in the form that it is put in.
             samples: Times that each is asked; of pairs, the most that one chunk has.
-
-        Raises:
-            DataError: It goes over pairs or chats, and there can't be any.
         """
         header = prompt.header
         if over == "document":
@@ -51,37 +47,26 @@ class Corpus:
         if over == "section":
             windows = section_windows(self._passages, self._sides, header.most_tokens)
             return [(window,) * samples for window in windows]
-        found = [turns for part in self._parts for turns in part.find(prompt, over, samples)]
-        if over == "pair" and max((len(part.passages) for part in self._parts), default=0) < 2:
-            raise DataError(
-                f"{prompt.name} goes over pairs of passages, and there are no two of one side; "
-                "add documents, choose a smaller chunk.max_tokens, or take the task out"
-            )
-        if over == "example" and not found:
-            raise DataError(
-                f"{prompt.name} goes over chats that came with their source, and no document is "
-                "one; set `chats: true` on a source of chats, or take the task out"
-            )
-        return found
+        return [turns for part in self._parts for turns in part.find(prompt, over, samples)]
 
 
 class _Part:
     """The chunks of one side."""
 
     def __init__(self, chunks: Sequence[Chunk]) -> None:
-        self.passages = [chunk for chunk in chunks if not chunk.get("messages")]
+        self._passages = [chunk for chunk in chunks if not chunk.get("messages")]
         self._chats = [chunk for chunk in chunks if chunk.get("messages")]
 
     @cached_property
     def _weights(self) -> TermWeights:
-        return TermWeights(self.passages)
+        return TermWeights(self._passages)
 
     @cached_property
     def _names(self) -> Names:
-        return find_names(self.passages)
+        return find_names(self._passages)
 
     def find(self, prompt: PromptFile, over: Over, samples: int) -> list[Turns]:
-        most, passages = prompt.header.most_tokens, self.passages
+        most, passages = prompt.header.most_tokens, self._passages
         if over == "example":
             with_seeds = "seeds" in prompt.reads(completion=False) | prompt.reads(completion=True)
             return vary_examples(self._chats, samples, prompt.name, with_seeds=with_seeds)

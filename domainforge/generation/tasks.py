@@ -5,12 +5,19 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import Field
 
-from domainforge.errors import ConfigError
+from domainforge.errors import ConfigError, DataError
 from domainforge.generation.units import Task, Unit
 from domainforge.prompt_header import SharesField
 from domainforge.prompts import PromptFile
 from domainforge.records import GIVEN
 from domainforge.stage import Settings
+
+_WANTED = {
+    "example": "chats that came with their source, and no document is one; set `chats: true` on a "
+    "source of chats",
+    "pair": "pairs of passages that are linked or near in meaning, and there are none; add "
+    "documents, choose a smaller chunk.max_tokens",
+}
 
 
 class TaskConfig(Settings):
@@ -65,13 +72,26 @@ def make_tasks(
     return tasks
 
 
-def tell_idle_tasks(configs: Sequence[TaskConfig], units: Iterable[Unit]) -> list[str]:
-    """Say which tasks found nothing to ask about."""
+def tell_idle_tasks(
+    configs: Sequence[TaskConfig],
+    units: Iterable[Unit],
+    find_prompt: Callable[[str], PromptFile],
+) -> list[str]:
+    """Say which tasks found nothing to ask about.
+
+    Raises:
+        DataError: One of them goes over chats or pairs, which the documents can't have.
+    """
     busy = {unit.prompt.name for unit in units}
-    idle = [each.prompt.removesuffix(".md") for each in configs]
+    idle = [prompt for each in configs if (prompt := find_prompt(each.prompt)).name not in busy]
+    for prompt in idle:
+        if prompt.header.over in _WANTED:
+            raise DataError(
+                f"generate.tasks: {prompt.name} goes over {_WANTED[prompt.header.over]}, or take "
+                "the task out"
+            )
     return [
-        f"{name} asks nothing: what its prompt goes over was not found in these documents "
-        "(names are told by capital letters, topics and pairs by words in common)"
-        for name in idle
-        if name.rpartition("/")[2] not in busy
+        f"{prompt.name} asks nothing: no {prompt.header.over.replace('_', ' ')} was found in these "
+        "documents (names are told by capital letters, topics by words in common)"
+        for prompt in idle
     ]

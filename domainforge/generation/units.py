@@ -114,9 +114,6 @@ def plan_units(
         tasks: What is asked, and how often.
         form: How the teacher is asked.
         sides: Side of each chunk, by its id; None where all are of one.
-
-    Raises:
-        DataError: A prompt goes over pairs or chats, and there can't be any.
     """
     corpus = Corpus(chunks, sides or dict.fromkeys((chunk["id"] for chunk in chunks), ""))
     plans = [_TaskPlan(task, form, corpus) for task in tasks]

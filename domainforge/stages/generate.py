@@ -101,7 +101,7 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     planned = _units(config, chunks, sides, context)
     if not planned and not given:
         raise DataError(_nothing_to_ask(config))
-    idle = tell_idle_tasks(config.tasks, planned)
+    idle = tell_idle_tasks(config.tasks, planned, context.prompt)
     silent = [unit for unit in planned if not unit.prompt.header.asks]
     units = [unit for unit in planned if unit.prompt.header.asks]
     free = [*given, *silent_examples(silent, sides)]

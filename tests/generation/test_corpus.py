@@ -7,6 +7,7 @@ from domainforge.errors import DataError, PromptError
 from domainforge.generation.given_chats import SEEDS
 from domainforge.generation.requests import make_request, template_values
 from domainforge.generation.subjects import Chunk
+from domainforge.generation.tasks import TaskConfig, tell_idle_tasks
 from domainforge.generation.units import Task, Unit, plan_units
 from domainforge.prompts import PromptFile
 from tests.generation.prompts import fence, make_chunk, make_prompt
@@ -150,11 +151,29 @@ def test_chats_are_asked_about_by_no_other_prompt(tmp_path: Path) -> None:
         assert not any(chunk.get("messages") for unit in units for chunk in unit.chunks)
 
 
-def test_what_cannot_be_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"example goes over chats .* `chats: true`"):
-        plan(prompt_over(tmp_path, "example"), passages())
-    with pytest.raises(DataError, match="pair goes over pairs of passages"):
-        plan(prompt_over(tmp_path, "pair"), [*passages()[:1], *chats(2)])
+@pytest.mark.parametrize(
+    ("over", "chunks", "message"),
+    [
+        ("example", passages(), r"example goes over chats .* set `chats: true` on a source"),
+        ("pair", [*passages()[:1], *chats(2)], r"pair goes over pairs .* smaller chunk.max_tokens"),
+    ],
+)
+def test_what_cannot_be_is_told(
+    tmp_path: Path, over: str, chunks: list[Chunk], message: str
+) -> None:
+    prompt = prompt_over(tmp_path, over)
+    units = plan(prompt, chunks)
+    assert units == []
+    with pytest.raises(DataError, match=message):
+        tell_idle_tasks([TaskConfig(prompt=over)], units, lambda name: prompt)
+
+
+def test_a_task_that_finds_nothing_is_told(tmp_path: Path) -> None:
+    prompt = prompt_over(tmp_path, "entity_pair")
+    tasks = [TaskConfig(prompt="entity_pair")]
+    (note,) = tell_idle_tasks(tasks, plan(prompt, chats(2)), lambda name: prompt)
+    assert note.startswith("entity_pair asks nothing: no entity pair was found")
+    assert tell_idle_tasks(tasks, plan(prompt, passages()), lambda name: prompt) == []
 
 
 @pytest.mark.parametrize(
