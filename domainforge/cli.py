@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from domainforge.cli_checks import Overrides, load_checked, prompts_app, setup_app, teacher_app
+from domainforge.cli_checks import Overrides, load_checked, setup_app, teacher_app
 from domainforge.cli_forget import forget
 from domainforge.cli_ledger import ledger_app
+from domainforge.cli_prompts import prompts_app
 from domainforge.errors import ConfigError, DomainForgeError
 from domainforge.terminal import make_console, say, write_json
 

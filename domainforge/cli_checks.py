@@ -1,6 +1,5 @@
-"""Commands that look things over before a run: prompts, teachers, what is installed."""
+"""Commands that look things over before a run: teachers, what is installed."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,7 +17,6 @@ Overrides = Annotated[
     ),
 ]
 
-prompts_app = typer.Typer(no_args_is_help=True, help="List, show and check prompt files.")
 teacher_app = typer.Typer(no_args_is_help=True, help="Look a teacher over.")
 setup_app = typer.Typer(no_args_is_help=True, help="Install what some parts need.")
 
@@ -29,59 +27,6 @@ def load_checked(pipeline: str, overrides: list[str] | None) -> "Pipeline":
     from domainforge.pipeline_file import load_pipeline
 
     return load_pipeline(find_file(pipeline, Path.cwd()), overrides or ())
-
-
-@prompts_app.command("list")
-def prompts_list() -> None:
-    """List the prompts that there are: the project's own and the shipped ones."""
-    from domainforge.prompts import load_prompt, prompt_names
-
-    project = Path.cwd()
-    console = make_console()
-    for name in sorted(prompt_names(project)):
-        prompt = load_prompt(name, project)
-        where = "yours" if prompt.path.is_relative_to(project / "prompts") else "shipped"
-        say(console, f"{name:<12} {where:<8} {prompt.header.purpose}")
-
-
-@prompts_app.command("show")
-def prompts_show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a prompt.")],
-) -> None:
-    """Write a prompt file as it is, so that `> prompts/NAME.md` makes a copy of your own."""
-    from domainforge.prompts import load_prompt
-
-    sys.stdout.write(load_prompt(name, Path.cwd()).path.read_text(encoding="utf-8"))
-
-
-@prompts_app.command("check")
-def prompts_check(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A name or a file; left out, all prompts.")
-    ] = None,
-) -> None:
-    """Render a prompt on a sample passage; without a name, check all of them."""
-    from domainforge.errors import PromptError
-    from domainforge.prompt_check import try_prompt
-    from domainforge.prompts import load_prompt, prompt_names
-
-    console = make_console()
-    if name is not None:
-        prompt = load_prompt(name, Path.cwd())
-        for sample in try_prompt(prompt):
-            say(console, f"--- {sample.title}", style="bold")
-            say(console, sample.text)
-        say(console, f"{prompt.path}: good", style="green")
-        return
-    faults = []
-    for each in sorted(prompt_names(Path.cwd())):
-        try:
-            try_prompt(load_prompt(each, Path.cwd()))
-            say(console, f"{each}: good")
-        except PromptError as error:
-            faults.append(str(error))
-    if faults:
-        raise PromptError("\n".join(faults))
 
 
 @teacher_app.command("check")

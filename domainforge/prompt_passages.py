@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from domainforge.errors import ConfigError, DataError, StorageError
+from domainforge.pipeline import Listener, run_pipeline
+from domainforge.pipeline_file import Pipeline
 from domainforge.prompt_check import SAMPLE_CHUNKS
 from domainforge.run_folder import RunFolder, read_manifest, read_table
 from domainforge.show import find_run, list_runs
@@ -21,8 +23,8 @@ class Passages:
 
     Attributes:
         run: Whose they are; None for the sample passage.
-        chunks: Of the side that is trained on, so that no prompt is made to fit what is held out;
-            in the order of their documents.
+        chunks: All of one side, in the order of their documents: of that which is trained on, so
+            that no prompt is made to fit what is held out, unless a chunk was asked for.
         chunk_id: The one that was asked for; None where any will do.
     """
 
@@ -37,9 +39,7 @@ class Passages:
         return f"a passage of run {self.run.path.name}"
 
 
-def find_passages(
-    project: Path, run: str | None = None, chunk_id: str | None = None
-) -> Passages:
+def find_passages(project: Path, run: str | None = None, chunk_id: str | None = None) -> Passages:
     """Find passages: of that run, else of the newest one that has any, else the sample.
 
     Args:
@@ -70,7 +70,26 @@ def find_passages(
             f"no chunk '{chunk_id}' in run {folder.path.name}: {found}; "
             f"`domainforge show {folder.path.name} chunk` lists them with their ids"
         )
-    return Passages(folder, chunks, matches[0])
+    side = sides.get(matches[0], TRAIN)
+    return Passages(folder, [c for c in chunks if sides.get(c["id"], TRAIN) == side], matches[0])
+
+
+def passages_of(pipeline: Pipeline, project: Path, listener: Listener) -> Passages:
+    """Return the passages of a pipeline's run as they are; its documents are read where none are.
+
+    Args:
+        pipeline: The checked pipeline file.
+        project: Folder that holds `runs/`.
+        listener: Told every event of the reading.
+
+    Raises:
+        DomainForgeError: What would stop the run before it asks.
+    """
+    run = RunFolder(project / "runs" / pipeline.name)
+    stages = (chunk.STAGE, assign.STAGE)
+    if any(read_manifest(run.stage_folder(stage.writes)) is None for stage in stages):
+        run_pipeline(pipeline, project, listener, until_stage=assign.STAGE.name)
+    return find_passages(project, pipeline.name)
 
 
 def newest_run(project: Path) -> RunFolder | None:
@@ -85,14 +104,13 @@ def newest_run(project: Path) -> RunFolder | None:
 
 
 def read_passages(run: RunFolder) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Return a run's chunks that can be asked about, and the sides of all.
+    """Return a run's chunks, chats among them, and their sides.
 
     Raises:
         DataError: There are none.
     """
     folder = run.stage_folder(chunk.STAGE.writes)
-    rows = [] if read_manifest(folder) is None else read_table(folder).to_pylist()
-    chunks = [row for row in rows if not row.get("messages")]  # chats are learned as they are
+    chunks = [] if read_manifest(folder) is None else read_table(folder).to_pylist()
     if not chunks:
         raise DataError(
             f"run {run.path.name} has no passages to ask about; "
