@@ -9,6 +9,8 @@ from domainforge.generation.requests import make_request
 from domainforge.generation.requests import template_values as values_of
 from domainforge.generation.units import Form, Task, Unit, goes_over, plan_units
 from domainforge.prompt_header import WITHIN_A_CHUNK
+from domainforge.prompt_sections import Step
+from domainforge.prompt_templates import holds
 from domainforge.prompts import PromptFile, fill_example
 from domainforge.records import stable_id
 
@@ -91,7 +93,10 @@ def try_prompt(
     reply = _invent(prompt.schema, "reply")
     if prompt.items is not None:
         reply["item"] = reply[prompt.items][0]
-    values = {**values_of(unit, {}, _fence), **reply}
+    said = {step.name: _reply_of(step) for step in prompt.steps[:-1]}
+    values = {**values_of(unit, said, _fence), **reply}
+    if prompt.header.keep_if:
+        holds(prompt.path, prompt.header.keep_if, values)  # an expression that fails shows now
     filled = fill_example(prompt, values)
     shown = [f"{message['role']}: {message['content']}" for message in filled.messages]
     if filled.rejected is not None:
@@ -144,8 +149,12 @@ def _render_chat(prompt: PromptFile, unit: Unit) -> list[Sample]:
         text = "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in request.messages)
         title = "chat" if len(prompt.steps) == 1 else f"chat, step {step.name}"
         samples.append(Sample(title, text))
-        replies[step.name] = f"(the reply of step {step.name})"
+        replies[step.name] = _reply_of(step)
     return samples
+
+
+def _reply_of(step: Step) -> str:
+    return f"(the reply of step {step.name})"
 
 
 def _fence(chunk_id: str) -> str:

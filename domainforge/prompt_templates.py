@@ -8,7 +8,7 @@ from jinja2 import StrictUndefined, TemplateError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from domainforge.errors import PromptError
-from domainforge.prompt_lines import at_template
+from domainforge.prompt_lines import at_key, at_template
 
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
@@ -50,24 +50,22 @@ def render(path: Path, template: str, values: Mapping[str, Any]) -> str:
     try:
         return _ENVIRONMENT.from_string(template).render(values).strip()
     except _RENDER_ERRORS as error:
-        raise _explained(path, template, values, error) from error
+        where = at_template(path, template, error)
+        raise PromptError(f"{where}: {_explain(error, values)}") from error
 
 
-def holds(path: Path, expression: str, values: Mapping[str, Any]) -> bool:
-    """Tell whether an expression is true of those values.
+def holds(path: Path, keep_if: str, values: Mapping[str, Any]) -> bool:
+    """Tell whether a header's condition is true of those values.
 
     Raises:
         PromptError: A name that isn't there, or an expression that fails.
     """
     try:
-        found = _ENVIRONMENT.compile_expression(expression, undefined_to_none=False)
+        found = _ENVIRONMENT.compile_expression(keep_if, undefined_to_none=False)
         return bool(found(**values))
     except _RENDER_ERRORS as error:
-        raise _explained(path, expression, values, error) from error
+        raise PromptError(f"{at_key(path, 'keep_if')}: {_explain(error, values)}") from error
 
 
-def _explained(
-    path: Path, template: str, values: Mapping[str, Any], error: Exception
-) -> PromptError:
-    names = ", ".join(sorted(values))
-    return PromptError(f"{at_template(path, template, error)}: {error}; at hand are: {names}")
+def _explain(error: Exception, values: Mapping[str, Any]) -> str:
+    return f"{error}; at hand are: {', '.join(sorted(values))}"

@@ -42,6 +42,16 @@ def test_steps_see_the_earlier_replies(tmp_path: Path) -> None:
     assert titles["the example that a reply becomes"].endswith("assistant: (answer) (tags)")
 
 
+def test_examples_and_checks_see_the_earlier_replies_too(tmp_path: Path) -> None:
+    path = tmp_path / "steps.md"
+    text = STEPS.replace("{{ answer }}", "{{ reply }}")
+    path.write_text(text.replace("version: 1", "version: 1\nkeep_if: count > 3 and 'a' in reply"))
+    assert try_prompt(parse_prompt(path))[-1].text.endswith("(the reply of step reply) (tags)")
+    path.write_text(text.replace("version: 1", "version: 1\nkeep_if: count > answer"))
+    with pytest.raises(PromptError, match=r"steps.md:3: '>' not supported"):
+        try_prompt(parse_prompt(path))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

@@ -72,19 +72,19 @@ def test_only_chats_are_repaired_and_only_where_the_prompt_allows_it(tmp_path: P
 
 def test_a_chain_has_one_repair_at_its_last_step(tmp_path: Path) -> None:
     (unit,) = units_of(make_prompt(tmp_path, CHAIN), samples=1)
-    second = Chain(unit).follow("ok", "no JSON, and none was asked for", "a", "chat")
+    second = Chain(unit).follow("ok", "no JSON, and none was asked for", "a", "chat", fence)
     assert second is not None
     assert second.bad is None
-    mending = second.follow("ok", "prose", "b", "chat")
+    mending = second.follow("ok", "prose", "b", "chat", fence)
     assert mending is not None
     assert mending.bad == BadReply("prose", "not JSON: Expecting value at character 0")
     assert mending.keys == ("a", "b")
-    assert mending.follow("ok", "prose", "c", "chat") is None
-    assert mending.follow("ok", GOOD, "c", "chat") is None
+    assert mending.follow("ok", "prose", "c", "chat", fence) is None
+    assert mending.follow("ok", GOOD, "c", "chat", fence) is None
 
 
 def test_a_chain_ends_with_a_good_reply_and_with_one_that_is_no_use(tmp_path: Path) -> None:
     (unit,) = units_of(make_prompt(tmp_path), samples=1)
-    assert Chain(unit).follow("ok", GOOD, "a", "chat") is None
+    assert Chain(unit).follow("ok", GOOD, "a", "chat", fence) is None
     for status in ("cut_off", "refused", "filtered", "empty", "malformed", "failed", "withheld"):
-        assert Chain(unit).follow(status, "prose", "a", "chat") is None
+        assert Chain(unit).follow(status, "prose", "a", "chat", fence) is None

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from domainforge.errors import PromptError
+from domainforge.generation.chains import Chain
 from domainforge.generation.replies import make_examples
 from domainforge.generation.requests import make_request
 from domainforge.generation.units import Form
@@ -32,7 +34,8 @@ def examples_of(
     unit = units_of(make_prompt(folder, prompt), samples=1, form=form)[0]
     request = make_request(unit, form, 0, {}, fence)
     reply = Reply(request, "key-1", status, text, "stop", 5, 5, detail, replayed=False)
-    return make_examples(unit, reply, ("key-0", "key-1"), form, "teacher", "train", fence)
+    chain = Chain(unit, keys=("key-0",))
+    return make_examples(chain, reply, form, "teacher", "train", fence)
 
 
 def test_a_good_reply_becomes_a_row_with_its_lineage(tmp_path: Path) -> None:
@@ -213,3 +216,82 @@ def test_items_need_not_have_fields(tmp_path: Path) -> None:
         {"topic": "t", "item": "One."},
         {"topic": "t", "item": "Two."},
     ]
+
+
+CHECKED = """---
+version: 1
+purpose: A question that the passage leaves open.
+reply: {answered: bool, why: str}
+keep_if: "not answered and 'Rook' not in ask"
+example:
+  kind: chat
+  messages: [{user: "{{ ask }}"}, {assistant: "The documents don't say. {{ why }}"}]
+---
+<!-- step: ask -->
+{{ fenced(chunk) }}
+Ask what it leaves open.
+
+<!-- step: check -->
+{{ fenced(chunk) }}
+Does it say that? {{ fenced(ask) }}
+"""
+
+
+def checked(folder: Path, asked: str, *, answered: bool) -> Example:
+    (unit,) = units_of(make_prompt(folder, CHECKED), samples=1)
+    chain = Chain(unit).follow("ok", asked, "key-0", "chat", fence)
+    assert chain is not None
+    request = chain.request("chat", fence)
+    text = json.dumps({"answered": answered, "why": "Nobody counted."})
+    reply = Reply(request, "key-1", "ok", text, "stop", 5, 5, "", replayed=False)
+    (row,) = make_examples(chain, reply, "chat", "teacher", "train", fence)
+    return row
+
+
+def test_a_row_is_kept_if_the_check_says_so(tmp_path: Path) -> None:
+    row = checked(tmp_path, "How old are the horses?", answered=False)
+    assert row.reason is None
+    said = [message["content"] for message in row.messages]
+    assert said == ["How old are the horses?", "The documents don't say. Nobody counted."]
+    assert row.fields == {"answered": False, "why": "Nobody counted."}
+    assert row.ledger_keys == ("key-0", "key-1")
+
+
+@pytest.mark.parametrize(("asked", "answered"), [("Who?", True), ("Who was Rook?", False)])
+def test_a_row_that_fails_its_check_is_dropped(tmp_path: Path, asked: str, answered: bool) -> None:
+    row = checked(tmp_path, asked, answered=answered)
+    assert (row.reason, row.messages) == ("check_failed", ())
+    told = "not so: not answered and 'Rook' not in ask; the reply: {\"answered\""
+    assert row.evidence is not None
+    assert row.evidence.startswith(told)
+    assert row.ledger_keys == ("key-0", "key-1")
+
+
+def test_a_check_holds_for_lines_too(tmp_path: Path) -> None:
+    text = QA.replace("temperature: 0.5", "keep_if: answer | length > 4")
+    for answer, reason in (("Anselm Rook", None), ("Rook", "check_failed")):
+        lines = f" Who built it?\nAnswer: {answer}\n"
+        row = example_of(tmp_path, lines, form="completion", prompt=text)
+        assert row.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("keep_if", "told"),
+    [
+        ("answer ==", "keep_if: .*write an expression without braces"),
+        ("{{ answer }}", "keep_if: .*write an expression without braces"),
+        ("answr == 'no'", "keep_if: 'answr' is not at hand in both forms of the prompt; .*answer"),
+        ("reply == 'no'", "keep_if: 'reply' is not at hand"),
+        ("item == 'no'", "keep_if: 'item' is not at hand"),
+    ],
+)
+def test_a_check_that_cannot_be(tmp_path: Path, keep_if: str, told: str) -> None:
+    text = QA.replace("temperature: 0.5", f"keep_if: {json.dumps(keep_if)}")
+    with pytest.raises(PromptError, match=rf"ask.md:\d+: {told}"):
+        make_prompt(tmp_path, text)
+
+
+def test_a_check_that_fails_on_a_reply_is_told(tmp_path: Path) -> None:
+    text = QA.replace("temperature: 0.5", "keep_if: answer / 2 > 1")
+    with pytest.raises(PromptError, match=r"ask.md:\d+: unsupported operand"):
+        example_of(tmp_path, json.dumps(FIELDS), prompt=text)

@@ -10,7 +10,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from domainforge.generation.requests import make_request
 from domainforge.generation.units import Form, Task, plan_units
 from domainforge.prompt_check import try_prompt
-from domainforge.prompts import PromptFile, load_prompt, parse_prompt
+from domainforge.prompts import PromptFile, fill_example, load_prompt, parse_prompt
 from tests.generation.prompts import fence, make_chunk
 
 FOLDER = Path(__file__).parents[2] / "prompts"
@@ -60,7 +60,8 @@ def _example(prompt: PromptFile) -> list[str]:
     shape = prompt.header.example
     templates = [shape["text"]] if "text" in shape else []
     templates += [text for message in shape.get("messages", ()) for text in message.values()]
-    return [*templates, *(f"{{{{ {shape['for_each']} }}}}" for _ in range("for_each" in shape))]
+    named = [shape.get("for_each"), prompt.header.keep_if]
+    return [*templates, *(f"{{{{ {name} }}}}" for name in named if name)]
 
 
 def _names_in(*templates: str) -> set[str]:
@@ -69,3 +70,10 @@ def _names_in(*templates: str) -> set[str]:
     for template in templates:
         found |= meta.find_undeclared_variables(environment.parse(template))
     return found
+
+
+def test_a_bar_in_a_cell_does_not_break_the_table() -> None:
+    said = {"caption": "Pumps.", "columns": ["pump|part", "litres"], "rows": [["A\nB", "1\\|2"]]}
+    text = fill_example(parse_prompt(FOLDER / "table.md"), said).text
+    lines = ["Pumps.", "", r"| pump\|part | litres |", "|---|---|", r"| A B | 1\|2 |"]
+    assert text == "\n".join(lines)
