@@ -133,3 +133,17 @@ def test_a_key_that_is_missing_is_told_before_any_work(
     teacher = json.loads((finished / "small.yaml").read_text())["teacher"]
     keyless = {**teacher, "api_key_env": "NO_TEACHER_KEY"}
     assert plan(finished, teacher=keyless, from_stage="generate").notes == ()
+
+
+def test_general_rows_that_are_not_there_stop_a_run_before_it_begins(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "p")
+    replay = {"split": {"replay": {"file": "none.jsonl"}}}
+    train = {"train": {"student": "student", "mixture": {"replay": 0.1}}}
+    values = pipeline_values("http://127.0.0.1:1/v1", **replay, **train)
+    pipeline = check_pipeline(values, "p.yaml")
+    for attempt in (plan_run, run_pipeline):
+        with pytest.raises(ConfigError, match=r"split\.replay\.file: no such file: none\.jsonl"):
+            attempt(pipeline, project)
+    assert not (project / "runs" / "small" / "documents").exists()
+    unread = check_pipeline(pipeline_values("http://127.0.0.1:1/v1", **replay), "p.yaml")
+    assert plan_run(unread, project, until_stage="chunk").stages

@@ -41,7 +41,7 @@ SENTENCES = (
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a project with a run up to the split, to be copied."""
     folder = make_project(tmp_path_factory.mktemp("made") / "project")
-    make_small_run(folder)
+    make_small_run(folder, train={"student": "student", "mixture": {"replay": 0.2}})
     return folder
 
 
@@ -84,7 +84,10 @@ def texts_of(project: Path) -> str:
 
 
 def test_nothing_of_a_document_is_left_and_it_does_not_come_back(project: Path) -> None:
-    others = {uri: rows_of(project, f"documents/{uri}") for uri in ("light.md", "market.txt")}
+    others = {
+        uri: rows_of(project, uri)
+        for uri in ("documents/light.md", "documents/market.txt", "replay/replay.jsonl#1")
+    }
     assert all(others.values())
     before = texts_of(project)
     assert all(sentence in before for sentence in SENTENCES)
@@ -105,7 +108,7 @@ def test_nothing_of_a_document_is_left_and_it_does_not_come_back(project: Path) 
     assert GONE not in after
     assert not rows_of(project, GONE)
     for uri, rows in others.items():
-        assert rows_of(project, f"documents/{uri}") == rows
+        assert rows_of(project, uri) == rows
     for name, old in totals.items():
         new = read_manifest(project / "runs" / "small" / name)
         if old is None or new is None:
@@ -142,7 +145,7 @@ def test_nothing_of_a_document_is_left_and_it_does_not_come_back(project: Path) 
     documents = {"light.md", "market.txt"}
     for uri in documents:
         held = {row for row in rows_of(project, f"documents/{uri}") if "examples" in row[0]}
-        assert held == {row for row in others[uri] if "examples" in row[0]}
+        assert held == {row for row in others[f"documents/{uri}"] if "examples" in row[0]}
 
 
 def test_a_dry_run_and_a_no_change_nothing(project: Path) -> None:

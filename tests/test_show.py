@@ -9,7 +9,6 @@ from rich.console import Console
 from domainforge.batches import read_batch
 from domainforge.errors import ConfigError, DataError, StorageError
 from domainforge.pipeline import STAGES
-from domainforge.records import answer_of
 from domainforge.run_folder import RunFolder, read_manifest, read_table
 from domainforge.show import find_places, find_run, list_places, select_rows
 from domainforge.trace import read_exchange, trace_row
@@ -20,7 +19,7 @@ from tests.support.small_run import PAGES, PROMPT, make_project, make_small_run
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_project(tmp_path_factory.mktemp("small") / "project")
-    make_small_run(folder)
+    make_small_run(folder, train={"student": "student", "mixture": {"replay": 0.2}})
     return folder
 
 
@@ -242,6 +241,16 @@ def test_an_id_that_leads_nowhere(
         trace_row(small, row_id, project)
 
 
+def test_a_general_row_is_traced_to_no_document(small: RunFolder, project: Path) -> None:
+    rows = select_rows(small, "train").rows
+    row = next(row for _, row in rows if row["prompt"] == "replay")
+    trace = trace_row(small, row["id"], project)
+    assert (trace.chunk, trace.document, trace.prompt, trace.exchanges) == (None, None, None, [])
+    printed = StringIO()
+    print_trace(Console(width=200, file=printed), trace)
+    assert row["uri"] in printed.getvalue()
+
+
 def test_a_batch_marks_the_answers_and_whole_documents(small: RunFolder, project: Path) -> None:
     batch = read_batch(small, project, limit=100)
     rows = {row["id"]: row for _, row in select_rows(small, "train").rows}
@@ -253,12 +262,15 @@ def test_a_batch_marks_the_answers_and_whole_documents(small: RunFolder, project
             trained = "".join(span.text for span in packed.spans if span.trained)
             read = "".join(span.text for span in packed.spans if not span.trained)
             if row["kind"] == "chat":
-                assert trained == f" {answer_of(row)}<|end|>"
+                said = [m["content"] for m in row["messages"] if m["role"] == "assistant"]
+                assert trained == "".join(f" {answer}<|end|>" for answer in said)
                 assert row["messages"][0]["content"] in read
             else:
                 assert (read + trained) == row["text"] + "<|end|>"
                 assert packed.spans[0].tokens == 1, "the first token is not predicted"
         assert 0 < sequence.trained < sequence.tokens
-    assert seen == set(rows)
+    general = {at for at, row in rows.items() if row["prompt"] == "replay"}
+    assert seen - general == set(rows) - general
+    assert 0 < len(seen & general) < len(general)  # a share of the tokens, not all of them
     assert batch.total == len(batch.sequences)
     assert len(read_batch(small, project, limit=1).sequences) == 1

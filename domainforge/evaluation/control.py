@@ -1,12 +1,13 @@
 """The control: rows about other documents, to subtract what style alone gains."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from domainforge.errors import ConfigError
 from domainforge.files import file_hash
+from domainforge.records import REPLAY
 
 ROWS = "rows.jsonl"
 _KINDS = {"chat", "text", "preference"}
@@ -44,6 +45,17 @@ def load_control(folder: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any
     if not train:
         raise ConfigError(f"{path}: has no row with split 'train'")
     return train, validation
+
+
+def share_replay(
+    control: Sequence[dict[str, Any]], student: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return a control's rows with the student's general rows in the place of its own.
+
+    So the two students differ in the documents and in nothing else.
+    """
+    own = [row for row in control if row.get("prompt") != REPLAY]
+    return [*own, *(row for row in student if row["prompt"] == REPLAY)]
 
 
 def control_hash(folder: Path) -> str:

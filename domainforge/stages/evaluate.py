@@ -12,12 +12,11 @@ from pydantic import Field
 
 from domainforge.context import Context
 from domainforge.errors import DataError
-from domainforge.evaluation.control import control_hash, load_control
+from domainforge.evaluation.control import control_hash, load_control, share_replay
 from domainforge.evaluation.exam import exam_hash
 from domainforge.evaluation.measure import Measured, measure_model
 from domainforge.evaluation.questions import Item, prepare_items
 from domainforge.evaluation.verdict import as_scores, compare_lines, decide
-from domainforge.records import REPLAY
 from domainforge.run_folder import Inputs, Output, write_atomic
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.training.config import TrainConfig
@@ -166,10 +165,7 @@ class _Work:
         figures = self._inputs.manifest("train").figures
         config = TrainConfig.model_validate(figures["recipe"])
         if config.mixture.replay:
-            # The student's own general rows, so that only the documents differ.
-            own = self._inputs.table("split", "train").to_pylist()
-            train = [row for row in train if row.get("prompt") != REPLAY]
-            train += [row for row in own if row["prompt"] == REPLAY]
+            train = share_replay(train, self._inputs.table("split", "train").to_pylist())
         self._context.say(
             "Training the control: the same recipe, as many tokens, other documents ..."
         )

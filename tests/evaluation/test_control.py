@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domainforge.errors import ConfigError
-from domainforge.evaluation.control import control_hash, load_control
+from domainforge.evaluation.control import control_hash, load_control, share_replay
 from domainforge.records import Example
 from domainforge.run_folder import RunFolder
 from domainforge.tables import example_table
@@ -102,3 +102,10 @@ def test_a_control_without_training_rows(tmp_path: Path) -> None:
 def test_a_row_as_training_takes_it(tmp_path: Path) -> None:
     (row, *_), _ = load_control(write(tmp_path, TEXT))
     assert text_row(row["id"], row["text"]).items() <= row.items()
+
+
+def test_the_general_rows_are_the_students() -> None:
+    rows = [{**chat_row(name, "Who?", "The keeper."), "prompt": "qa"} for name in ("a", "b", "c")]
+    plain, theirs, mine = rows[0], {**rows[1], "prompt": "replay"}, {**rows[2], "prompt": "replay"}
+    bare = text_row("d", "The bell rings.")  # a row of a file may lack the name of a prompt
+    assert share_replay([plain, theirs, bare], [rows[1], mine]) == [plain, bare, mine]

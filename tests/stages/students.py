@@ -13,13 +13,14 @@ from domainforge.records import Chunk, Document, Example
 from domainforge.run_folder import Inputs, Output, RunFolder
 from domainforge.stage import Stage, StageResult
 from domainforge.stages import train
-from domainforge.tables import example_table
+from domainforge.tables import EXAMPLE_SCHEMA, example_table, ordered_table
 from domainforge.training.config import Mixture, TrainConfig
 from tests.evaluation.exams import fact, make_exam
 from tests.stages.runs import make_context
 from tests.support.tables import chunk_table, document_table
 
 FACTS = 16
+GENERAL = 6
 DOCUMENTS = 4
 TEACHER = "http://10.1.2.3:8000/v1|/srv/private/teacher-7b"
 FOLDERS = {
@@ -77,6 +78,20 @@ class SmallRun:
         self._finish(stage.name, output, facts, writes=stage.writes)
         return result
 
+    def add_rows(self) -> None:
+        """Put general rows and preferences into the split, beside what is there."""
+        tables = {
+            name: self.inputs.table("split", name) for name in ("train", "validation", "test")
+        }
+        for name, count in (("train", 3), ("test", 1)):
+            chats = [row for row in tables[name].to_pylist() if row["kind"] == "chat"]
+            changes = {"kind": "preference", "rejected": "Nobody knows."}
+            rows = [{**row, **changes, "id": f"pair-{row['id']}"} for row in chats[:count]]
+            tables[name] = _with_rows(tables[name], rows)
+        general = example_table(_general(number) for number in range(GENERAL)).to_pylist()
+        tables["train"] = _with_rows(tables["train"], general)
+        self.write("split", tables, {"replay_from": "mine.jsonl"})
+
     def train(self, config: TrainConfig = QUICK) -> StageResult:
         return self.run(train.STAGE, config)
 
@@ -118,6 +133,24 @@ class SmallRun:
                 "test": example_table(row for row in rows if row.side == "test"),
             },
         )
+
+
+def mix_replay(share: float) -> TrainConfig:
+    return QUICK.model_copy(update={"mixture": Mixture(documents=1, replay=share)})
+
+
+def _with_rows(table: pa.Table, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    return ordered_table([*table.to_pylist(), *map(dict, rows)], EXAMPLE_SCHEMA)
+
+
+def _general(number: int) -> Example:
+    messages = (
+        {"role": "user", "content": f"What of rope {number}?"},
+        {"role": "assistant", "content": "The keeper has a rope in every boat."},
+    )
+    place = {"document_id": "", "uri": f"replay/mine.jsonl#{number}", "chunk_id": ""}
+    made = {"prompt": "replay", "prompt_hash": "replay", "teacher": "given", "side": "train"}
+    return Example("chat", start=0, end=0, messages=messages, unit=number, **place, **made)
 
 
 def _chunk(document: Document, index: int) -> Chunk:

@@ -9,7 +9,7 @@ import pytest
 from domainforge.errors import ConfigError, DataError
 from domainforge.stages import evaluate as stage
 from domainforge.stages.evaluate import EvaluateConfig
-from tests.stages.students import SmallRun, write_control
+from tests.stages.students import SmallRun, mix_replay, write_control
 from tests.training.rows import make_rows
 
 QUICK: dict[str, Any] = {"max_answer_tokens": 3}
@@ -112,9 +112,16 @@ def test_an_interrupted_evaluation_goes_on(
 
 
 def test_the_dose_of_student_and_control_is_told(small: SmallRun) -> None:
+    small.add_rows()
+    small.train(mix_replay(0.3))  # the control has no general rows: it gets the student's
     small.run(stage.STAGE, EvaluateConfig(control="control", open_book=False, **QUICK))
     dose = scores_of(small)["dose"]
     assert dose["control_tokens"] == pytest.approx(dose["student_tokens"], rel=0.1)
+    assert scores_of(small)["perplexity"]["student"].keys() == {
+        "validation_chat",
+        "test_chat",
+        "test_text",
+    }
 
 
 def test_a_control_that_lacks_a_kind_of_row_is_refused(small: SmallRun) -> None:

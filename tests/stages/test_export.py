@@ -8,13 +8,14 @@ from domainforge.errors import ExportError
 from domainforge.stages import evaluate, export
 from domainforge.stages.evaluate import EvaluateConfig
 from domainforge.stages.export import ExportConfig
-from tests.stages.students import SmallRun
+from tests.stages.students import SmallRun, mix_replay
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory, tiny_student: Path) -> SmallRun:
     run = SmallRun(tmp_path_factory.mktemp("private-project"), tiny_student)
-    run.train()
+    run.add_rows()
+    run.train(mix_replay(0.25))
     run.run(evaluate.STAGE, EvaluateConfig(open_book=False, max_answer_tokens=2))
     run.run(export.STAGE, ExportConfig())
     return run
@@ -53,6 +54,7 @@ def test_the_model_folder_holds_nothing_else(folder: Path) -> None:
     [
         ("chat", {"train": 10, "validation": 2, "test": 4}),
         ("text", {"train": 12, "test": 4}),
+        ("preference", {"train": 3, "test": 1}),
     ],
 )
 def test_datasets_opens_each_kind(
@@ -66,7 +68,13 @@ def test_datasets_opens_each_kind(
     assert first["kind"] == kind
     assert first["uri"].startswith("handbook/")
     assert ("messages" in first, "text" in first) == (kind == "chat", kind == "text")
-    assert first["messages"][1]["role"] == "assistant" if kind == "chat" else first["text"]
+    if kind == "chat":
+        assert first["messages"][1]["role"] == "assistant"
+    if kind == "preference":
+        roles = [[m["role"] for m in first[name]] for name in ("prompt", "chosen", "rejected")]
+        assert roles == [["user"], ["assistant"], ["assistant"]]
+        assert first["chosen"][0]["content"] != first["rejected"][0]["content"] == "Nobody knows."
+        assert first["prompt_name"] == "qa"
 
 
 @pytest.mark.parametrize("part", ["model", "dataset"])
@@ -76,7 +84,11 @@ def test_cards_open_with_valid_yaml(folder: Path, part: str) -> None:
     assert "domainforge" in fields["tags"]
     assert body.startswith("# ")
     if part == "dataset":
-        assert [entry["config_name"] for entry in fields["configs"]] == ["chat", "text"]
+        assert [entry["config_name"] for entry in fields["configs"]] == [
+            "chat",
+            "text",
+            "preference",
+        ]
         paths = [file["path"] for entry in fields["configs"] for file in entry["data_files"]]
         assert all((folder / "dataset" / path).exists() for path in paths)
 
@@ -90,7 +102,21 @@ def test_the_model_card_says_what_was_measured(folder: Path, small: SmallRun) ->
     assert "- documents: 4, of which 1 were held out" in card
     assert "- teacher: `teacher-7b`" in card
     assert "- prompts: qa 0123456789abcdef" in card
-    assert "train chat 10" in card
+    assert "train chat 10, train preference 3, train replay 6, train text 12" in card
+    share = (
+        small.inputs.manifest("train").figures["replay_tokens_per_epoch"]
+        / (small.inputs.manifest("train").figures["tokens_per_epoch"])
+    )
+    assert f"{share:.1%} of the tokens were general rows" in card
+    assert "from `mine.jsonl`" in card
+
+
+def test_the_dataset_card_tells_of_preferences_and_of_what_stayed_behind(folder: Path) -> None:
+    card = (folder / "dataset" / "README.md").read_text()
+    assert "`preference` rows are pairs of a better and a worse answer" in card
+    assert "General rows that were mixed in (mine.jsonl) are not in here." in card
+    for path in (folder / "dataset").rglob("*.parquet"):
+        assert b"replay" not in path.read_bytes()
 
 
 def test_no_private_path_or_address_leaves_in_text(

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from domainforge.stages import train as stage
-from tests.stages.students import QUICK, SmallRun
+from tests.stages.students import GENERAL, QUICK, SmallRun, mix_replay
 
 
 @pytest.fixture
@@ -30,6 +30,23 @@ def test_a_student_is_trained_and_accounted_for(small: SmallRun) -> None:
     done = [fields["done"] for kind, fields in small.events if kind == "progress"]
     assert done[-1] == result.account.total
     assert json.dumps(dict(figures))
+
+
+def test_general_rows_have_their_share_and_preferences_wait(small: SmallRun) -> None:
+    small.add_rows()
+    result = small.train(mix_replay(0.5))
+    figures = result.figures
+    share = figures["replay_tokens_per_epoch"] / figures["tokens_per_epoch"]
+    assert share == pytest.approx(0.5, abs=0.05)
+    assert (figures["text_rows_per_epoch"], figures["chat_rows_per_epoch"]) == (12, 10)
+    assert figures["replay_rows_per_epoch"] > GENERAL
+    assert figures["preference_rows"] == 3
+    seen = figures["replay_rows_per_epoch"]
+    assert result.notes == (
+        f"{seen} general rows an epoch, taken from {GENERAL} that repeat, {share:.1%} of its "
+        "tokens",
+        "3 preference rows are not trained on by this method; they are in the exported dataset",
+    )
 
 
 def test_an_interrupted_stage_goes_on(small: SmallRun) -> None:
