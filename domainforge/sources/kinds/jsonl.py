@@ -17,7 +17,8 @@ from domainforge.sources.kinds.rows import (
 from domainforge.sources.kinds.text_lines import stray_text, utf8_lines
 from domainforge.sources.loaded import LeftOut, Loaded, SourceFile
 
-_KINDS = frozenset({"chat", "text", "preference"})  # of rows that DomainForge itself writes, `show --json`
+# Of rows that DomainForge itself writes, `show --json`.
+_KINDS = frozenset({"chat", "text", "preference"})
 MEANING = {
     "exam_file": "questions to test with, never to learn from",
     "example_file": "chat messages, not documents; set `chats: true` to learn from them as they "
