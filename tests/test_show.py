@@ -166,6 +166,19 @@ def test_a_repair_is_traced_with_what_it_repaired(
     assert printed.getvalue().count("You write questions for an examination.") == 1
 
 
+def test_a_continuation_is_traced_with_what_it_continues(small: RunFolder, project: Path) -> None:
+    _, row = select_rows(small, "generate", reason="cut_off", limit=1).rows[0]
+    trace = trace_row(small, row["id"], project)
+    first, second = trace.exchanges
+    assert (first.status, first.is_continuation) == ("cut_off", False)
+    assert (second.status, second.is_continuation) == ("cut_off", True)
+    assert second.request is not None
+    assert first.reply.startswith(second.request["messages"][-2]["content"])
+    printed = StringIO()
+    print_trace(Console(width=200, file=printed), trace)
+    assert f"continuation request {row['ledger_keys'][1][:16]}" in printed.getvalue()
+
+
 def test_passages_documents_and_text_rows_are_traced_too(small: RunFolder, project: Path) -> None:
     _, chunk = select_rows(small, "chunk", limit=1).rows[0]
     trace = trace_row(small, chunk["id"], project)

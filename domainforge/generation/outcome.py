@@ -9,8 +9,8 @@ from domainforge.errors import DataError
 from domainforge.records import GIVEN, NO_TEACHER, Example
 from domainforge.stage import Account, StageResult
 
-_FEWEST_REPAIRS = 10
-_MANY_REPAIRS_SHARE = 0.05
+_FEWEST_TOLD = 10
+_MANY_SHARE = 0.05
 _NOTHING_ASKED = {
     "asked": 0,
     "replayed": 0,
@@ -85,6 +85,7 @@ def sum_up(
             "have been asked twice"
         )
     told += _tell_repairs(figures["repaired"], figures["repair_failed"], asked)
+    told += _tell_continued(figures["continued"], figures["continue_failed"], asked)
     counted = {"given": given, "silent": silent, "rows": len(rows.made)}
     return StageResult(account, tuple(told), {**figures, **counted})
 
@@ -118,14 +119,29 @@ def _tell_failed(failed: Sequence[Example]) -> list[str]:
     ]
 
 
+def _are_many(number: int, asked: int) -> bool:
+    return number >= max(_FEWEST_TOLD, _MANY_SHARE * asked)
+
+
 def _tell_repairs(repaired: int, failed: int, asked: int) -> list[str]:
     number = repaired + failed
-    if number < max(_FEWEST_REPAIRS, _MANY_REPAIRS_SHARE * asked):
+    if not _are_many(number, asked):
         return []
     return [
         f"{number} of {asked} replies did not fit their prompt's `reply` and were asked for once "
         f"more, which mended {repaired}; each costs a second call: ask for a simpler reply, or "
         "leave that out with `repair: false` in the prompt file"
+    ]
+
+
+def _tell_continued(continued: int, failed: int, asked: int) -> list[str]:
+    number = continued + failed
+    if not _are_many(number, asked):
+        return []
+    return [
+        f"{number} replies to {asked} requests reached `max_tokens` and were continued, "
+        f"{continued} of them to their end; each costs a second call: raise `max_tokens` in the "
+        "prompt file, or leave that out with `continue: false`"
     ]
 
 

@@ -308,6 +308,6 @@ STAGE = Stage(
     run=run,
     writes="examples",
     reads=("chunk", "assign"),
-    version=5,
+    version=6,
     identity=identify,
 )

@@ -1,6 +1,7 @@
 """A reply that was cut off, from the prompt file to the rows, the ledger and the plan."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,16 @@ def test_a_continuation_without_a_reply_is_asked_for_again_another_time(tmp_path
     assert (again.account.done, again.figures["continued"]) == (12, 4)
 
 
+def test_many_continuations_are_noted_and_few_are_not(tmp_path: Path) -> None:
+    room, cutter = Room(tmp_path), Cutter()
+    with TeacherServer(cutter, extra=cutter.extra) as server:
+        few, _ = room.run(server)
+        many, _ = room.run(server, "many", per_chunk=12, novelty=None)
+    assert not few.notes
+    (note,) = many.notes
+    assert note.startswith("12 replies to 36 requests reached `max_tokens` and were continued, 12")
+
+
 def test_a_prompt_file_can_do_without_continuations(tmp_path: Path) -> None:
     room = Room(tmp_path)
     room.prompt("ask", QA.replace("temperature:", "continue: false\ntemperature:"))
@@ -146,6 +157,7 @@ def test_every_step_of_a_chain_is_continued(tmp_path: Path) -> None:
     assert (found.planned, found.in_ledger, found.to_ask) == (18, 18, 0)
     assert (result.account.done, result.figures["continued"]) == (6, 6)
     assert all(len(set(row["ledger_keys"])) == 3 for row in output.read().to_pylist())
-    passage = "The mill at Harrow Bend was built in 1742 by the carpenter Anselm Rook of house 0"
     asked = [str(seen.body) for seen in server.seen if "Ask about" in str(seen.body)]
-    assert any(f"Ask about this fact: {passage}" in body for body in asked), "it is whole"
+    whole = r"Ask about this fact: (The mill|Every Friday)[^.]* of house \d\."
+    assert len(asked) == 6
+    assert all(re.search(whole, body) for body in asked)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from domainforge.prompts import load_prompt
+from domainforge.stages.generate import GenerateConfig, identify
 from tests.generation.prompts import QA
 from tests.stages.test_generate import Room
 from tests.support.teacher_server import Seen, TeacherServer
@@ -54,6 +55,23 @@ def test_elsewhere_the_prompt_asks_for_blocks(tmp_path: Path, kind: str) -> None
     assert not any("JSON" in str(body) for body in asked)
     assert (result.account.done, result.figures["repaired"]) == (12, 0)
     assert output.read().num_rows == 12
+
+
+def test_what_the_user_says_of_schemas_is_in_the_fingerprint(tmp_path: Path) -> None:
+    """Where it can change the rows, and nowhere else."""
+    room, config = Room(tmp_path), GenerateConfig.model_validate({"tasks": [{"prompt": "ask"}]})
+
+    def identities(**settings: str) -> list[dict[str, Any]]:
+        said = ("auto", "no", "yes")
+        with TeacherServer() as server:
+            contexts = [room.context(server, json_schema=one, **settings) for one in said]
+        return [identify(config, context) for context in contexts]
+
+    auto, no, yes = identities()
+    assert auto != no != yes != auto
+    assert len({str(one) for one in identities(form="completion")}) == 1
+    room.prompt("ask", QA.replace("version: 1", "version: 1\nreply_form: json"))
+    assert len({str(one) for one in identities()}) == 1
 
 
 def test_an_endpoint_that_forgets_schemas_costs_no_row(tmp_path: Path) -> None:
