@@ -183,15 +183,20 @@ def _side(row: Row, side_of: Mapping[str, str]) -> str:
 def _choose_validation(rows: Sequence[Row], share: float, seed: int) -> set[str]:
     """Choose whole clusters of the training side's chats, in an order that the seed shuffles."""
     clusters: dict[str, list[str]] = defaultdict(list)
+    staying = set()
     for row in rows:
-        if row["kind"] == "chat" and row["side"] == "train" and row["prompt"] != REPLAY:
-            clusters[row["cluster"] or row["id"]].append(row["id"])
+        if row["side"] == "train" and row["prompt"] != REPLAY:
+            cluster = row["cluster"] or row["id"]
+            if row["kind"] == "chat":
+                clusters[cluster].append(row["id"])
+            else:
+                staying.add(cluster)  # what is no chat is trained on, and takes its like along
     total = sum(map(len, clusters.values()))
     wanted = round(share * total)
     if share and total >= _FEWEST_FOR_VALIDATION:
         wanted = max(wanted, 1)
     chosen: set[str] = set()
-    for cluster in sorted(clusters, key=lambda name: _shuffled(seed, name)):
+    for cluster in sorted(clusters.keys() - staying, key=lambda name: _shuffled(seed, name)):
         if len(chosen) >= wanted:
             break
         chosen.update(clusters[cluster])

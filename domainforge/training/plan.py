@@ -77,21 +77,14 @@ def plan_training(
         TrainingError: No row has a token to train on, or there are no general rows to mix in.
     """
     kinds = _group(rows, rendered)
-    share = config.mixture.replay
-    if share and not kinds["replay"]:
-        raise TrainingError(
-            f"train.mixture.replay is {share}, but the training split has no general rows; run "
-            "again with --from split, or set it to 0"
-        )
-    texts = kinds["text"]
     mixed = [
-        *_repeat(texts, config.mixture.documents, seed),
+        *_repeat(kinds["text"], config.mixture.documents, seed),
         *_repeat(kinds["chat"], config.mixture.examples, seed),
     ]
+    share = config.mixture.replay
     if max_tokens is not None:
         mixed = fit_tokens(mixed, round(max_tokens * (1 - share)), seed)
-    replay_tokens = round(_count_tokens(mixed) * share / (1 - share))
-    replay = spread_tokens(kinds["replay"], replay_tokens, seed)
+    replay = _take_replay(kinds["replay"], _count_tokens(mixed), share, seed)
     whole = [*mixed, *replay]
     bins = pack_rows(cut_long(whole, config.sequence_tokens), config.sequence_tokens, seed)
     if not bins:
@@ -99,7 +92,7 @@ def plan_training(
             "no row has a token to train on; look at `domainforge show RUN train`, and at "
             "train.mixture (a kind with weight 0 is left out)"
         )
-    is_text = {id(row) for row in texts}
+    is_text = {id(row) for row in kinds["text"]}
     seen_texts = [row for row in mixed if id(row) in is_text]
     per_step = min(config.sequences_per_step, len(bins))
     steps_per_epoch = math.ceil(len(bins) / per_step)
@@ -161,6 +154,18 @@ def spread_tokens(rows: Sequence[Rendered], tokens: int, seed: int) -> list[Rend
             more.append(row)
             room -= len(row.input_ids)
     return [*rows] * times + more
+
+
+def _take_replay(
+    rows: Sequence[Rendered], other_tokens: int, share: float, seed: int
+) -> list[Rendered]:
+    """Take general rows, so that they are that share of all tokens."""
+    if share and not rows:
+        raise TrainingError(
+            f"train.mixture.replay is {share}, but the training split has no general rows; run "
+            "again with --from split, or set it to 0"
+        )
+    return spread_tokens(rows, round(other_tokens * share / (1 - share)), seed)
 
 
 def _group(

@@ -304,6 +304,14 @@ def test_preferences_go_to_their_side_and_never_to_validation() -> None:
     assert column(found.dropped, "id") == [leak.id]
 
 
+def test_a_chat_that_is_like_a_preference_is_not_validation() -> None:
+    rows = numbered("a.md", 20)
+    pairs = [replace(row, kind="preference", rejected="A cup.") for row in rows[:18]]
+    found = split([*rows, *pairs], validation_share=0.5)
+    assert set(column(found.validation, "id")) == {row.id for row in rows[18:]}
+    assert audit_splits(*found[:3], (), units={c.id: uri for uri, c in CHUNKS.items()}) == []
+
+
 QUESTIONS = st.sampled_from(
     ["Who designed the bridge of nine stone arches in Veltren?", "What costs 2.50?", "Who rings?"]
 )
