@@ -3,8 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from domainforge.filters import form, kind, language, phrases, truth
+from domainforge.filters import (
+    declining,
+    form,
+    frame,
+    injection,
+    kind,
+    language,
+    phrases,
+    preference,
+    truth,
+)
 from domainforge.filters.rows import Evidence, FilterConfig, Reason, Row
+from domainforge.records import Basis
+
+_EVERY: tuple[Basis, ...] = ("passage", "absent", "free")
 
 
 @dataclass(frozen=True)
@@ -17,6 +30,7 @@ class Check:
         thresholds: The fields of FilterConfig that it reads.
         texts: Whether it is also asked about rows of kind `text`.
         given: Whether it is also asked about chats that came with their source.
+        bases: Of which answers it is asked, by what they stand on.
     """
 
     name: Reason
@@ -24,9 +38,12 @@ class Check:
     thresholds: tuple[str, ...] = ()
     texts: bool = False
     given: bool = False
+    bases: tuple[Basis, ...] = _EVERY
 
     def concerns(self, row: Row) -> bool:
         """Tell whether it has something to say about such a row."""
+        if row.basis not in self.bases:
+            return False
         return self.given if row.given else self.texts or row.kind == "chat"
 
 
@@ -39,8 +56,10 @@ CHECKS = (
         texts=True,
     ),
     Check("too_long", form.find_too_long, ("max_question_words", "max_answer_words")),
-    Check("refusal", phrases.find_refusal, texts=True, given=True),
-    Check("injection", phrases.find_injection, texts=True, given=True),
+    Check("refusal", phrases.find_refusal, texts=True, given=True, bases=("passage", "free")),
+    Check("not_declined", declining.find_not_declined, bases=("absent",)),
+    Check("injection", injection.find_injection, texts=True, given=True),
+    Check("prompt_leak", frame.find_prompt_leak, texts=True),
     Check("template_leftover", phrases.find_template_leftover, texts=True),
     Check(
         "repetition",
@@ -51,16 +70,24 @@ CHECKS = (
     ),
     Check("not_a_question", form.find_not_a_question, ("require_question",)),
     Check("question_is_answer", form.find_question_is_answer),
-    Check("wrong_kind", kind.find_wrong_kind),
+    Check("wrong_kind", kind.find_wrong_kind, bases=("passage", "free")),
     Check(
         "wrong_language",
         language.find_wrong_language,
         ("min_language_confidence", "min_language_words"),
         texts=True,
+        bases=("passage", "absent"),
     ),
-    Check("quote_missing", truth.find_quote_missing),
-    Check("question_unrelated", truth.find_question_unrelated, ("min_question_related_share",)),
-    Check("unsupported", truth.find_unsupported, ("min_support_share",)),
+    Check("quote_missing", truth.find_quote_missing, bases=("passage",)),
+    Check(
+        "question_unrelated",
+        truth.find_question_unrelated,
+        ("min_question_related_share",),
+        bases=("passage",),
+    ),
+    Check("unsupported", truth.find_unsupported, ("min_support_share",), bases=("passage",)),
+    Check("answerable", declining.find_answerable, bases=("absent",)),
+    Check("no_contrast", preference.find_no_contrast),
 )
 
 

@@ -79,7 +79,10 @@ def _empty(row: Row) -> Evidence:
 
 def _too_short(row: Row, config: FilterConfig) -> Evidence:
     wanted = {
-        "question": config.min_question_words,
+        # "And then?" is enough in a conversation.
+        "question": min(1, config.min_question_words)
+        if row.said_before
+        else config.min_question_words,
         "answer": config.min_answer_words,
         "text": config.min_text_words,
     }
@@ -137,7 +140,9 @@ def _question_is_answer(row: Row) -> Evidence:
         return "question and answer are the same"
     if _copies_passage(row):
         return f"the question is copied from the passage: {row.question[:80]!r}"
-    if _CHOICE.search(fold(row.question)) or says_yes_or_no(row.answer):
+    # Who declines says what was asked for, and nothing else.
+    declines = row.basis == "absent"
+    if declines or _CHOICE.search(fold(row.question)) or says_yes_or_no(row.answer):
         return None
     if contains_words(row.question, row.answer):
         return f"the answer is a part of the question: {row.answer[:80]!r}"

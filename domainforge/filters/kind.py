@@ -27,15 +27,21 @@ def find_wrong_kind(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]
     return [_wrong_kind(row) for row in rows]
 
 
+def answers_kind(question: str, answer: str) -> bool | None:
+    """Tell whether an answer has what "how many" or "when" asks for; None for other questions."""
+    has_number = any(map(is_number, content_terms(answer)))
+    if _AMOUNT.match(question):
+        return has_number or bool(_AMOUNT_WORDS.search(answer.lower()))
+    if _TIME.match(question):
+        return has_number or bool(_TIME_WORDS.search(answer.lower()))
+    return None
+
+
 def _wrong_kind(row: Row) -> Evidence:
-    said, terms = row.answer.lower(), content_terms(row.answer)
-    numbers = [term for term in terms if is_number(term)]
-    if _AMOUNT.match(row.question):
-        fits = numbers or _AMOUNT_WORDS.search(said)
-        return None if fits else f"asks how many, and no number answers: {row.answer[:120]!r}"
-    if _TIME.match(row.question):
-        fits = numbers or _TIME_WORDS.search(said)
-        return None if fits else f"asks when, and no time answers: {row.answer[:120]!r}"
-    if _NAME.match(row.question) and terms and len(numbers) == len(terms):
+    if answers_kind(row.question, row.answer) is False:
+        wanted = "how many, and no number" if _AMOUNT.match(row.question) else "when, and no time"
+        return f"asks {wanted} answers: {row.answer[:120]!r}"
+    terms = content_terms(row.answer)
+    if _NAME.match(row.question) and terms and all(map(is_number, terms)):
         return f"asks for a name, and a number answers: {row.answer[:120]!r}"
     return None

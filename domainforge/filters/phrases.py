@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from re import IGNORECASE, MULTILINE
 
 from domainforge.filters.rows import Evidence, FilterConfig, Row
-from domainforge.filters.words import contains_words, count_words, fold
+from domainforge.filters.words import contains_words, fold
 
 _OPENING_CHARS = 200
-_ORDER_CHARS = 240
-_OBEYED_WORDS = 12
 
 # Searched in the first characters of questions and answers.
-_REFUSALS = re.compile(
+REFUSALS = re.compile(
     r"as an? (ai|artificial intelligence|language model|large language model)\b"
     r"(?! (company|firm|expert|team|researcher|engineer))"
     r"|\bI(?:'| a)m (just )?an? (ai|artificial intelligence|(large )?language model)\b"
@@ -70,21 +68,6 @@ _LABELS = re.compile(
     IGNORECASE | MULTILINE,
 )
 
-_OVERRIDE = (
-    r"(?:ignore|disregard|forget|override) (?:all |any |the |your |these |my |of )*"
-    r"(?:previous|prior|above|earlier|preceding|other|system)\s*(?:instructions?|prompts?|rules?"
-    r"|directions?|messages?|commands?)"
-)
-_OBEYS = re.compile(
-    rf"^\W*(?:(?:sure|okay|ok|certainly|of course|understood|yes)\W+)?"
-    rf"(?:{_OVERRIDE}"
-    r"|(?:I will|I'll|I am going to|I have|I've|I) (?:now )?(?:ignored?|disregard(?:ed)?|forget)\b"
-    r"|(?:my|the) (?:system prompt|(?:new|real|secret) instructions)\b"
-    r"|as (?:instructed|requested|ordered) (?:by|in) the (?:document|passage|text)\b)",
-    IGNORECASE,
-)
-_ORDERS = re.compile(_OVERRIDE, IGNORECASE)
-
 
 def find_refusal(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
     """Find replies that decline, or say that there is no answer, in four languages."""
@@ -96,19 +79,10 @@ def find_template_leftover(rows: Sequence[Row], config: FilterConfig) -> list[Ev
     return [_template_leftover(row) for row in rows]
 
 
-def find_injection(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
-    """Find replies that obey an instruction of the document instead of the task.
-
-    Light on purpose: it knows the phrase that gives an obedient answer away, and an answer that
-    repeats what a passage with such an order asks for.
-    """
-    return [_injection(row) for row in rows]
-
-
 def _refusal(row: Row) -> Evidence:
     # "I can't ..." is how people begin to ask.
     for text in (row.answer,) if row.given else (row.question, row.answer):
-        found = _REFUSALS.search(_straighten(text[:_OPENING_CHARS]))
+        found = REFUSALS.search(straighten(text[:_OPENING_CHARS]))
         if found and not contains_words(row.passage, found.group()):
             return repr(found.group().strip())
     return None
@@ -116,7 +90,7 @@ def _refusal(row: Row) -> Evidence:
 
 def _template_leftover(row: Row) -> Evidence:
     passage = fold(row.passage)
-    for text in map(_straighten, (row.question, row.answer)):
+    for text in map(straighten, (row.question, row.answer)):
         label = _LABELS.search(text) if row.kind == "chat" else None
         if label:
             return repr(label.group().strip())
@@ -124,26 +98,14 @@ def _template_leftover(row: Row) -> Evidence:
             if fold(found.group()) not in passage:
                 return repr(found.group())
         for found in _REFERENCES.finditer(text):
+            if row.basis == "absent" and found["bare"] is None:
+                continue  # "There is nothing about it in the documents" is how to decline
             noun = next(value for value in found.groupdict().values() if value)
             if not contains_words(row.passage, noun):
                 return repr(found.group())
     return None
 
 
-def _injection(row: Row) -> Evidence:
-    for text in map(_straighten, (row.answer,) if row.given else (row.question, row.answer)):
-        found = _OBEYS.search(text)
-        if found:
-            return repr(found.group())
-    if count_words(row.answer) > _OBEYED_WORDS:
-        return None
-    for order in _ORDERS.finditer(row.passage):
-        said = row.passage[order.start() : order.end() + _ORDER_CHARS]
-        if contains_words(said, row.answer):
-            return f"the answer {row.answer!r} repeats an order in the passage: {said[:120]!r}"
-    return None
-
-
-def _straighten(text: str) -> str:
+def straighten(text: str) -> str:
     """Make apostrophes straight, so that one pattern serves both."""
     return text.replace("\u2019", "'").replace("\u02bc", "'")

@@ -1,19 +1,20 @@
 """What a check sees of a row, and the thresholds it reads."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from domainforge.filters.arithmetic import computed_numbers
 from domainforge.filters.words import (
     content_terms,
     is_number,
     says_yes_or_no,
     words,
 )
-from domainforge.records import answer_of, question_of
+from domainforge.records import Basis
 from domainforge.stage import Settings
 
 Reason = Literal[
@@ -21,7 +22,9 @@ Reason = Literal[
     "too_short",
     "too_long",
     "refusal",
+    "not_declined",
     "injection",
+    "prompt_leak",
     "template_leftover",
     "repetition",
     "not_a_question",
@@ -31,6 +34,8 @@ Reason = Literal[
     "quote_missing",
     "question_unrelated",
     "unsupported",
+    "answerable",
+    "no_contrast",
 ]
 
 Evidence = str | None
@@ -104,15 +109,21 @@ class Support:
 
 @dataclass(frozen=True)
 class Row:
-    """One generated row beside the passage it is about.
+    """One generated row beside the passage it is about; of a longer chat, one answer of it.
 
     Attributes:
-        kind: `chat` or `text`; a text row has its text as `answer` and no question.
+        kind: `chat` or `text`; a text row has its text as `answer` and no question. A preference
+            is a chat with its better answer.
         quote: The sentence that the teacher gave as proof; None where the task asks for none.
         passage: The whole chunk.
         asked_about: The part of the chunk that the teacher saw.
         context: Title and headings of the chunk.
         given: It came with its source; nobody wrote it about a passage, and it has none.
+        basis: What the answer stands on.
+        rejected: The worse answer of a preference.
+        said_before: What was said in a chat before this question.
+        fields: The teacher's parsed reply.
+        frame: What the prompt told the teacher, the passage aside.
     """
 
     id: str
@@ -124,17 +135,39 @@ class Row:
     asked_about: str
     context: str
     given: bool = False
+    basis: Basis = "passage"
+    rejected: str | None = None
+    said_before: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    frame: str = ""
+
+    @property
+    def reasons(self) -> bool:
+        """Whether the answer holds the reasoning that led to it."""
+        reasoning = self.fields.get("reasoning")
+        return isinstance(reasoning, str) and bool(reasoning.strip())
 
     @cached_property
     def support(self) -> Support | None:
         """How much of the answer its source carries; None where it claims nothing ("Yes.")."""
-        source = f"{self.quote or self.asked_about}\n{self.context}"
-        asked = content_terms(self.question)
-        claimed = content_terms(self.answer)
+        return self.support_of(self.answer)
+
+    def support_of(self, answer: str) -> Support | None:
+        """Measure how much of an answer to the question the source carries.
+
+        Reasoning takes its facts from the whole passage, whatever the quote, and may compute
+        numbers of those that it names.
+        """
+        evidence = self.asked_about if self.reasons else self.quote or self.asked_about
+        source = f"{evidence}\n{self.context}"
+        asked = content_terms(f"{self.said_before}\n{self.question}".strip())
+        claimed = content_terms(answer)
         if not claimed:
-            return _bare_support(self.answer, source)
+            return _bare_support(answer, source)
         terms = [term for term in claimed if term not in asked] or list(claimed)
-        known = content_terms(source)
+        known = set(content_terms(source))
+        if self.reasons:
+            known |= computed_numbers(answer, known)
         everywhere = content_terms(f"{self.passage}\n{self.context}")
         missing = tuple(term for term in terms if term not in known)
         numbers = tuple(
@@ -158,61 +191,42 @@ class Row:
 
     def scores(self) -> dict[str, float]:
         """What the checks measured, for the rows that stay."""
-        if self.kind != "chat" or self.given:
+        if self.kind != "chat" or self.given or self.basis == "free":
             return {}
-        scores = {"question_related": round(self.question_related_share, 4)}
-        if self.support is not None:
+        scores = {}
+        if not self.said_before:
+            scores["question_related"] = round(self.question_related_share, 4)
+        if self.basis == "passage" and self.support is not None:
             scores["support"] = round(self.support.share, 4)
         return scores
 
 
-def read_row(
-    example: Mapping[str, Any], fields: Mapping[str, Any], chunks: Sequence[Mapping[str, Any]]
-) -> Row:
-    """Put an example beside its passages, for the checks.
+class Turn(NamedTuple):
+    """One answer of a chat, the question it answers, and all that was said before."""
 
-    Args:
-        example: A row of the examples table.
-        fields: The teacher's parsed reply.
-        chunks: The rows of the chunks table that the example is about.
-    """
-    chat = example["kind"] == "chat"
-    record = dict(example)
-    quote = fields.get("quote")
-    passage = "\n\n".join(chunk["text"] for chunk in chunks)
-    above = [line for c in chunks for line in (c["title"] or "", *(c["headings"] or ()))]
-    return Row(
-        id=example["id"],
-        kind=example["kind"],
-        question=question_of(record) if chat else "",
-        answer=answer_of(record) if chat else str(example["text"] or ""),
-        quote=quote if isinstance(quote, str) else None,
-        passage=passage,
-        asked_about=_span(example, chunks[0]) if len(chunks) == 1 else passage,
-        context="\n".join(dict.fromkeys(above)),
-    )
+    question: str
+    answer: str
+    said_before: str
+
+
+def turns_of(example: Mapping[str, Any]) -> Iterator[Turn]:
+    """Take the messages of an example apart, answer by answer."""
+    question, before = "", list[str]()
+    for message in example["messages"] or ():
+        if message["role"] == "user":
+            question = message["content"]
+        elif message["role"] == "assistant":
+            yield Turn(question, message["content"], "\n".join(before))
+            before += (question, message["content"])
 
 
 def read_turns(example: Mapping[str, Any]) -> list[Row]:
     """Take a chat that came with its source apart: one row for each answer and what led to it."""
-    rows: list[Row] = []
-    question = ""
-    for message in example["messages"]:
-        if message["role"] == "user":
-            question = message["content"]
-        elif message["role"] == "assistant":
-            said = (question, message["content"], None, "", "", "", True)
-            rows.append(Row(example["id"], example["kind"], *said))
-    return rows
-
-
-def _span(example: Mapping[str, Any], chunk: Mapping[str, Any]) -> str:
-    """Cut the part of the chunk that was asked about; the whole, where the span is no part."""
-    start, end = example["start"], example["end"]
-    text: str = chunk["text"]
-    if chunk["start"] <= start < end <= chunk["end"] and len(text) == chunk["end"] - chunk["start"]:
-        return text[start - chunk["start"] : end - chunk["start"]]
-    return text
+    said = (None, "", "", "", True)
+    return [
+        Row(example["id"], example["kind"], turn.question, turn.answer, *said)
+        for turn in turns_of(example)
+    ]
 
 
 def _bare_support(answer: str, source: str) -> Support | None:

@@ -44,6 +44,8 @@ def _quote_missing(row: Row) -> Evidence:
 
 
 def _question_unrelated(row: Row, min_share: float) -> Evidence:
+    if row.said_before:  # it leans on what was said
+        return None
     share = row.question_related_share
     if share >= min_share:
         return None
@@ -59,7 +61,7 @@ def _unsupported(row: Row, min_share: float) -> Evidence:
     support = row.support
     if support is None:
         return None
-    source = "quote" if row.quote else "passage"
+    source = "quote" if row.quote and not row.reasons else "passage"
     if support.numbers:
         return f"number not in the {source}: {missing_words(support.numbers, support.written)}"
     if support.share >= min_share:

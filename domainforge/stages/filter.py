@@ -5,8 +5,10 @@ from collections import Counter
 import pyarrow as pa
 
 from domainforge.context import Context
+from domainforge.errors import PromptError
 from domainforge.filters.filtering import filter_rows
 from domainforge.filters.rows import FilterConfig
+from domainforge.records import GIVEN
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Stage, StageResult
 
@@ -19,13 +21,27 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
     def report(kept: int, done: int) -> None:
         context.progress(done, total, kept=kept)
 
-    kept, dropped = filter_rows(examples, inputs.table("chunk"), config, report)
+    frames = _frames(examples, context)
+    kept, dropped = filter_rows(examples, inputs.table("chunk"), config, report, frames)
     out.write(kept)
     out.write(dropped, "dropped")
     reasons = Counter(dropped.column("reason").to_pylist())
     share = kept.num_rows / total if total else 0.0
     account = Account(unit="rows", total=total, done=kept.num_rows, dropped=reasons)
     return StageResult(account, _notes(dropped, reasons, total), {"kept_share": round(share, 4)})
+
+
+def _frames(examples: pa.Table, context: Context) -> dict[str, str]:
+    """Return what each prompt tells the teacher, by its hash; without those changed since."""
+    frames = {}
+    for name in sorted(set(examples.column("prompt").to_pylist()) - {GIVEN}):
+        try:
+            prompt = context.prompt(name)
+        except PromptError:
+            continue  # taken away or broken after its rows were made
+        said = [text for step in prompt.steps for text in (step.system or "", step.user)]
+        frames[prompt.hash] = "\n".join(dict.fromkeys(said))
+    return frames
 
 
 def _notes(dropped: pa.Table, reasons: Counter[str], total: int) -> tuple[str, ...]:
@@ -46,4 +62,5 @@ STAGE = Stage(
     run=run,
     writes="kept",
     reads=("chunk", "generate"),
+    version=2,
 )

@@ -1,0 +1,50 @@
+"""The canary: words of the prompt in a row show that the reply talks about its frame.
+
+The passage's markers are found as leftovers (`phrases`); here it is the prompt's own sentences.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from domainforge.filters.rows import Evidence, FilterConfig, Row
+from domainforge.filters.words import words
+
+LEAKED_WORDS = 9
+"""So many words of a prompt in a row are no chance; fewer are how anybody writes."""
+
+# What a prompt quotes, or a template puts in, may well stand in a row.
+_NOT_SAID = re.compile(
+    r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|\"[^\"\n]*\"|\u201c[^\u201d\n]*\u201d|(?<!\w)'[^'\n]*'(?!\w)"
+    r"|`[^`\n]*`",
+    re.DOTALL,
+)
+
+
+def find_prompt_leak(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
+    """Find rows that repeat what their prompt told the teacher, in nine words on end or more."""
+    return [_prompt_leak(row) for row in rows]
+
+
+def _prompt_leak(row: Row) -> Evidence:
+    if not row.frame:
+        return None
+    frame = _runs(row.frame)
+    for text in (row.question, row.answer):
+        own = words(text)
+        for at in range(len(own) - LEAKED_WORDS + 1):
+            run = " ".join(own[at : at + LEAKED_WORDS])
+            if run in frame and f" {run} " not in f" {' '.join(words(row.passage))} ":
+                return f"words of the prompt: {run!r}"
+    return None
+
+
+@lru_cache(maxsize=64)
+def _runs(frame: str) -> frozenset[str]:
+    """Return all runs of words in what a prompt says itself."""
+    runs: set[str] = set()
+    for part in _NOT_SAID.split(frame):
+        own = words(part)
+        starts = range(len(own) - LEAKED_WORDS + 1)
+        runs |= {" ".join(own[at : at + LEAKED_WORDS]) for at in starts}
+    return frozenset(runs)
