@@ -1,6 +1,8 @@
 """Templates and expressions of prompt files: Jinja, sandboxed, and strict about names."""
 
+import json
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from domainforge.prompt_lines import at_key, at_template
 _ENVIRONMENT = ImmutableSandboxedEnvironment(
     undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
 )
+# Jinja's own `tojson` is for web pages: it writes ' and & as numbers.
+_ENVIRONMENT.filters["json"] = partial(json.dumps, ensure_ascii=False)
 # What an expression in a template can raise besides Jinja's own errors: `1 / 0`, `"a" + 1` ...
 _RENDER_ERRORS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)
 
@@ -23,7 +27,7 @@ def check_template(template: str) -> None:
     Raises:
         TemplateSyntaxError: It is none.
     """
-    _ENVIRONMENT.parse(template)
+    _ENVIRONMENT.compile(template)  # to parse it would miss a filter that isn't there
 
 
 def check_expression(expression: str) -> None:

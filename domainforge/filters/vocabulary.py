@@ -44,12 +44,14 @@ STOP_WORDS = frozenset("".join([_ENGLISH, _ASKED, _GERMAN, _FRENCH, _SPANISH]).s
 _ASKING = """
 who whom whose what when where which why how is are was were do does did has have had can could
 should would will must may describe explain list name give tell summarize summarise state identify
-compare outline define show write complete translate calculate discuss find wer wen wem wessen wann
-wo woher wohin welche welcher welches warum weshalb wie wieso ist sind war hat haben kann nenne
-nennen erkläre beschreibe vergleiche gib fasse qui que quoi quand où quel quelle quels quelles
-pourquoi comment combien est explique expliquez décris décrivez cite citez donne donnez nomme
-nommez résume résumez quién quiénes qué cuándo dónde cuál cuáles cómo cuánto cuánta cuántos cuántas
-por es son explica nombra menciona enumera resume
+compare outline define show write complete translate calculate discuss find please draft rewrite
+rephrase classify suggest create design plan convert edit propose sort rank group extract correct
+solve choose pick recommend generate analyze analyse evaluate revise shorten simplify wer wen wem
+wessen wann wo woher wohin welche welcher welches warum weshalb wie wieso ist sind war hat haben
+kann nenne nennen erkläre beschreibe vergleiche gib fasse qui que quoi quand où quel quelle quels
+quelles pourquoi comment combien est explique expliquez décris décrivez cite citez donne donnez
+nomme nommez résume résumez quién quiénes qué cuándo dónde cuál cuáles cómo cuánto cuánta cuántos
+cuántas por es son explica nombra menciona enumera resume
 """
 ASKING_WORDS = frozenset(_ASKING.split())
 
