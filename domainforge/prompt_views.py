@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 2
 _MOST_PASSAGE_CHARS = 300
+_HASH_CHARS = len("sha256:") + 12
 _DIFF_STYLES = {"+": "green", "-": "red", "@": "cyan"}
 _STATE_STYLES = {"changed": "yellow", "yours": "green", "copy": "dim"}
 
@@ -131,7 +133,7 @@ def _print_price(console: Console, trial: "Trial") -> None:
         say(console, "nobody was asked: the rows are made of the passages alone", style="dim")
         return
     who, _, model = trial.teacher.rpartition("|")
-    asked = printable(f"asked {model} at {who}" if who else f"asked {model}")
+    asked = printable(f"asked {model} at {who}" if who else f"asked {model[:_HASH_CHARS]}")
     paid = "unknown" if trial.paid_usd is None else short_usd(trial.paid_usd)
     say(console, f"{asked}; paid now: {paid}; price: {trial.price}", style="dim")
 
@@ -142,15 +144,16 @@ def _print_sample(console: Console, trial: "Trial", sample: "Sample") -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=True)
     for outcome in trial.outcomes:
         table.add_column(outcome.label, ratio=1, overflow="fold", header_style="bold")
-    for index in range(_MOST_ROWS):
-        said = [each[index : index + 1] for each in sample.said]
-        if any(said):
-            blank = Text("\n" if index else "")
-            table.add_row(*(blank + _tell_row(row[0]) if row else blank for row in said))
+    # Of rows that say the same on both sides nobody learns anything.
+    pairs = sorted(zip_longest(*sample.said), key=lambda pair: len(set(pair)) == 1)
+    for number, pair in enumerate(pairs[:_MOST_ROWS]):
+        blank = Text("\n" if number else "")
+        table.add_row(*(blank + _tell_row(said) if said else blank for said in pair))
     console.print(table)
-    more = [max(0, len(each) - _MOST_ROWS) for each in sample.said]
-    if any(more):
-        say(console, f"more rows: {', '.join(map(str, more))}", style="dim")
+    if len(pairs) > _MOST_ROWS:
+        same = sum(len(set(pair)) == 1 for pair in pairs)
+        told = f"; {same:,} of all {len(pairs):,} are the same" if len(sample.said) > 1 else ""
+        say(console, f"and {len(pairs) - _MOST_ROWS:,} more{told}", style="dim")
 
 
 def _tell_row(said: "Said") -> Text:

@@ -1,8 +1,10 @@
 import io
 import json
 import os
+import pty
 import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,17 @@ from domainforge.cli import app
 from domainforge.editor import find_editor
 from domainforge.errors import BudgetError, ConfigError, PromptError
 from domainforge.files import shipped_folder
+from domainforge.pipeline import run_pipeline
+from domainforge.pipeline_file import check_pipeline
 from domainforge.prompt_trial import Outcome, Said, Sample, Trial
 from domainforge.prompt_views import print_trial
 from domainforge.teacher.ledger import Ledger
+from tests.support.command import COMMAND, ROOT
+from tests.support.ledgers import make_ledger
 from tests.support.small_run import (
     PAGES,
     PROMPT,
     make_project,
-    make_small_run,
     pipeline_values,
     write_pipeline_file,
 )
@@ -35,9 +40,11 @@ BRIEF = "s/You write questions/You write brief questions/"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project whose run `small` went up to the split."""
+    """Return a project whose run `small` has its passages, and asked nothing yet."""
     project = make_project(tmp_path_factory.mktemp("prompts") / "project")
-    make_small_run(project)
+    make_ledger(project / "ledger.sqlite")
+    pipeline = check_pipeline(pipeline_values("http://127.0.0.1:9/v1"), "small.yaml")
+    run_pipeline(pipeline, project, until_stage="assign")
     return project
 
 
@@ -248,6 +255,34 @@ def test_edit_asks_both_versions_and_pays_once_for_each(
     assert call("edit", "ask", "--ask", "small.yaml").exit_code == 0
     systems = [seen.body["messages"][0]["content"] for seen in server.seen[2:]]
     assert systems == ["You write terse questions for an examination."]
+
+
+@pytest.mark.slow
+def test_edit_at_a_terminal_offers_to_ask_the_teacher_of_the_run(
+    project: Path, server: TeacherServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_editor(tmp_path / "editor", monkeypatch, sed(BRIEF))
+    record = project / "runs" / "small" / "run.json"
+    values = json.loads(record.read_text())
+    values["pipeline"]["teacher"]["base_url"] = server.base_url
+    record.write_text(json.dumps(values))
+    keyboard, terminal = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "dumb"}
+    child = subprocess.Popen(
+        [*COMMAND, "prompts", "edit", "ask"],
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        env=environment,
+        text=True,
+    )
+    os.write(keyboard, b"yes\n")
+    shown, _ = child.communicate(timeout=60)
+    os.close(keyboard)
+    os.close(terminal)
+    assert child.returncode == 0
+    assert "Ask the teacher of run small about this passage?" in shown
+    assert len(server.seen) == 2
+    assert shown.count("\nkept") + shown.count("\ndropped") >= 1
 
 
 def test_try_compares_on_the_same_passages_and_pays_once(
