@@ -70,12 +70,14 @@ class Chain:
         """
         prompt, step = self.unit.prompt, len(self.texts)
         keys, is_first = (*self.keys, key), self.bad is None and self.part is None
-        if status == "cut_off" and is_first and may_continue(prompt, form, text):
+        is_last = step + 1 == count_steps(prompt, form)
+        may_go_on = status == "cut_off" and is_first
+        if may_go_on and may_continue(prompt, form, text, last=is_last):
             return replace(self, part=text, keys=keys, continued=(*self.continued, len(keys)))
         whole = self.whole(text)
         if status != "ok" or self.bad is not None or whole is None:
             return None
-        if step + 1 < count_steps(prompt, form):
+        if not is_last:
             texts = {**self.texts, prompt.steps[step].name: whole}
             return replace(self, texts=texts, keys=keys, part=None)
         if not is_first or not may_repair(prompt, form):

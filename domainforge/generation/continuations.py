@@ -7,6 +7,7 @@ that the first ends with, nobody can say how the two belong together, and nothin
 import re
 from dataclasses import replace
 
+from domainforge.generation.forms import is_delimited
 from domainforge.generation.units import Form, asks_completion
 from domainforge.prompts import PromptFile
 from domainforge.teacher.request import Request
@@ -23,14 +24,25 @@ _LONGEST_WORD_CHARS = 40
 _CODE_FENCE = re.compile(r"\A\s*```\w*[ \t]*\n(.*)\n```\s*\Z", re.DOTALL)
 
 
-def may_continue(prompt: PromptFile, form: Form, part: str) -> bool:
+def may_continue(prompt: PromptFile, form: Form, part: str, *, last: bool = True) -> bool:
     """Tell whether a reply that was cut off is worth a second request.
 
-    One that was still reasoning has said nothing yet. A text to be continued is asked for by lines.
+    One that was still reasoning has said nothing yet, and one that doesn't begin in its form won't
+    end in it. A text to be continued is asked for by lines.
+
+    Args:
+        prompt: What it answers.
+        form: How the teacher was asked.
+        part: The reply, as far as it came.
+        last: Whether it is the last of its chain, which has a form.
     """
     if not prompt.header.continues or asks_completion(prompt, form):
         return False
-    return len(_whole_words(part)) >= _LEAST_PART_CHARS and not part.lstrip().startswith("<think>")
+    shown = _whole_words(part)
+    if len(shown) < _LEAST_PART_CHARS or shown.startswith("<think>"):
+        return False
+    opening = "===" if is_delimited(prompt, form) else "{"
+    return not last or shown.startswith((opening, "```"))
 
 
 def make_continuation(request: Request, part: str) -> Request:

@@ -71,11 +71,15 @@ def test_a_long_reply_without_a_space_is_joined_soon() -> None:
 def test_what_is_worth_a_continuation(tmp_path: Path) -> None:
     prompt = make_prompt(tmp_path)
     assert may_continue(prompt, "chat", PART)
-    assert may_continue(prompt, "delimited", PART)
+    assert may_continue(prompt, "delimited", "=== kdbapgco question ===\nWho built")
+    assert may_continue(prompt, "chat", f"```json\n{PART}")
     assert not may_continue(prompt, "completion", PART)
     assert not may_continue(prompt, "chat", "")
     assert not may_continue(prompt, "chat", "too little"), "nothing to go on from"
-    assert not may_continue(prompt, "chat", f"<think>\n{PART}")
+    assert not may_continue(prompt, "chat", "The mill at Harrow Bend was built"), "it isn't JSON"
+    assert not may_continue(prompt, "delimited", PART), "these aren't blocks"
+    assert may_continue(prompt, "chat", "The mill at Harrow Bend was built", last=False)
+    assert not may_continue(prompt, "chat", f"<think>\n{PART}", last=False)
     assert may_continue(make_prompt(tmp_path, CHAIN), "completion", PART), "it is put as a chat"
     off = make_prompt(tmp_path, QA.replace("temperature: 0.5", "continue: false"))
     assert not may_continue(off, "chat", PART)
