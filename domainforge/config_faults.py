@@ -129,7 +129,8 @@ def _paths(model: type[Settings]) -> Iterator[str]:
     for name, info in model.model_fields.items():
         inner = settings_of(info.annotation)
         if inner is not None:
-            is_list = inner is not info.annotation and typing.get_origin(info.annotation) is tuple
+            kinds = (info.annotation, *typing.get_args(info.annotation))
+            is_list = any(typing.get_origin(kind) is tuple for kind in kinds)
             yield from (
                 f"{name}.0.{path}" if is_list else f"{name}.{path}" for path in _paths(inner)
             )

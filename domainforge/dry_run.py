@@ -105,7 +105,7 @@ def plan_run(
             find_replay(pipeline.split.replay, project)  # and a file that isn't there
         planner = _Planner(pipeline, context, run, Path(scratch))
         plans = []
-        calls = None
+        calls = recipe = None
         for index, stage in enumerate(STAGES):
             if index > last:
                 plans.append(StagePlan(stage.name, "left out", f"after {until_stage}"))
@@ -114,9 +114,11 @@ def plan_run(
             plans.append(plan)
             if stage.name == "generate" and plan.state == "would run":
                 inputs = planner.inputs(stage)
-                calls = generate.plan_calls(pipeline.generate, inputs, context).count
+                planned = generate.plan_calls(pipeline.generate, inputs, context)
+                calls, recipe = planned.count, planned.recipe
     needs_keys = calls is not None and calls.to_ask > 0
-    notes = describe_missing_keys(pipeline.teacher) if needs_keys else ()
+    notes = [recipe.describe()] if recipe else []
+    notes += describe_missing_keys(pipeline.teacher) if needs_keys else ()
     return DryRun(tuple(plans), calls, tuple(notes))
 
 

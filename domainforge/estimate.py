@@ -77,6 +77,7 @@ class Estimate:
             where the price is unknown or nothing was asked.
         max_usd: The cap on dollars, if there is one.
         price: The price, where it comes from, and its date.
+        recipe: What the recipe comes to, in words; empty where the tasks are named.
     """
 
     planned_calls: int
@@ -91,6 +92,7 @@ class Estimate:
     spent_usd: float | None
     max_usd: float | None
     price: str
+    recipe: str = ""
 
 
 def estimate_run(
@@ -146,6 +148,7 @@ def estimate_run(
         spent_usd=spent_usd if price.known else None,
         max_usd=pipeline.teacher.budget.max_usd,
         price=_describe_price(price, through_batches),
+        recipe=plan.recipe.describe() if plan.recipe else "",
     )
 
 
@@ -197,6 +200,7 @@ def describe_estimate(estimate: Estimate) -> list[str]:
         return ["nothing would be asked of the teacher"]
     sample, seconds = estimate.sample, estimate.sample.seconds
     lines = [
+        *estimate.recipe.splitlines(),
         f"planned: {estimate.planned_calls:,} calls, {estimate.in_ledger:,} of them in the ledger "
         "before",
         f"sample: {sample.calls:,} calls for {sample.units:,} units, {sample.failed_share:.1%} of "

@@ -50,6 +50,14 @@ def _sample_chat(name: str, question: str, answer: str) -> Mapping[str, Any]:
 SAMPLE_CHUNKS: tuple[Mapping[str, Any], ...] = (
     _sample("sample", 0, _FIRST),
     _sample("sample-2", len(_FIRST) + 2, _SECOND, index=1),
+    _sample(
+        "sample-3",
+        0,
+        "Every Friday the bakers of Lund Square sell a dark loaf called brennick.",
+        document_id="bakers",
+        uri="sample/bakers.md",
+        title="The bakers of Lund Square",
+    ),
     _sample_chat("chat-1", "How far away is the Skerry Light seen?", "17 miles."),
     _sample_chat("chat-2", "Name the first keeper of the Skerry Light.", "Maud Tarrant."),
 )

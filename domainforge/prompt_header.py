@@ -27,6 +27,7 @@ Over = Literal[
     "entity",
     "entity_pair",
     "topic",
+    "elsewhere",
     "example",
 ]
 WITHIN_A_CHUNK = ("chunk", "sentence", "span")
@@ -118,7 +119,8 @@ class PromptHeader(Settings):
         description="What it goes over: `chunk`; `sentence`; `span`, the parts of a sentence that "
         "can be asked for, each once; `document`; `section`; `pair`, two chunks that are near in "
         "meaning or linked; `entity`, a name and the passages that name it; `entity_pair`, two "
-        "names that meet in a document; `topic`; `example`, a chat that came with its source.",
+        "names that meet in a document; `topic`; `elsewhere`, a chunk and a sentence of another "
+        "document; `example`, a chat that came with its source.",
     )
     most_tokens: int = Field(
         2000,

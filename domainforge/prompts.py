@@ -28,7 +28,7 @@ _AT_HAND = frozenset(
     (
         *("document", "chunk", "chunks", "unit", "sample"),
         *("span", "span_kind", "gapped", "focus", "fenced", "item"),
-        *("entity", "other", "topic", "example", "seeds"),
+        *("entity", "other", "topic", "elsewhere", "example", "seeds"),
     )
 )
 

@@ -14,10 +14,10 @@ from domainforge.asking import Asker, hint_of
 from domainforge.errors import ConfigError, DomainForgeError, TeacherError
 from domainforge.evaluation.exam import load_exam
 from domainforge.files import cache_folder, find_file
-from domainforge.generation.tasks import TaskConfig
+from domainforge.generation.recipes import RECIPES
 from domainforge.pipeline_file import check_pipeline
 from domainforge.stages.evaluate import EvaluateConfig
-from domainforge.stages.generate import CallCount
+from domainforge.stages.generate import CallCount, GenerateConfig
 from domainforge.starter import pipeline_text, run_name, write_pipeline
 from domainforge.teacher.config import BudgetConfig, PriceConfig, TeacherConfig
 from domainforge.teacher.prices import find_price
@@ -30,6 +30,8 @@ T = TypeVar("T")
 _CHARS_PER_PASSAGE = 800
 _MOST_COUNTED_BYTES = 20_000_000
 _NAMES = ("base_url", "model", "api_key_env")
+
+_OR_QUESTIONS = "Or a number: plain questions about each passage."
 
 
 class Outcome(NamedTuple):
@@ -189,17 +191,19 @@ class _Wizard:
         return self.asker.ask("Student", check, "embedded")
 
     def _ask_budget(self, values: Mapping[str, Any], places: Sequence[Place]) -> dict[str, Any]:
-        self.asker.head("Budget", hint_of(TaskConfig, "per_chunk"))
+        self.asker.head("Recipe", f"{hint_of(GenerateConfig, 'recipe')} {_OR_QUESTIONS}")
 
-        def check(answer: str) -> int:
+        def check(answer: str) -> dict[str, Any]:
+            if answer in RECIPES:
+                return {"recipe": answer}
             if not answer.isdecimal() or not 1 <= int(answer) <= 1000:
-                raise ConfigError(f"write a number from 1 to 1000, not {answer!r}")
-            return int(answer)
+                names = ", ".join(RECIPES)
+                raise ConfigError(f"write {names}, or a number from 1 to 1000, not {answer!r}")
+            return {"tasks": [{"prompt": "qa", "per_chunk": int(answer)}]}
 
         while True:
-            number = self.asker.ask("Questions", check, "4")
-            generate = {"tasks": [{"prompt": "qa", "per_chunk": number}]}
-            calls = self._predict({**values, "generate": generate}, places, number)
+            generate = self.asker.ask("Recipe", check, "default")
+            calls = self._predict({**values, "generate": generate}, places)
             if self.asker.ask_yes(f"{calls}; go on?", default=True):
                 return generate
 
@@ -235,18 +239,20 @@ class _Wizard:
             }
         return values
 
-    def _predict(self, values: Mapping[str, Any], places: Sequence[Place], number: int) -> str:
+    def _predict(self, values: Mapping[str, Any], places: Sequence[Place]) -> str:
         count = self._count_calls(values, places)
         if count is not None:
             paid = f", {count.in_ledger:,} of them in the ledger" if count.in_ledger else ""
             return f"That makes {count.planned:,} requests to the teacher{paid}"
         files = [file for place in places if place.found for file in place.found.files]
         unknown = any(place.found is None for place in places)
-        if not files:
+        tasks = values["generate"].get("tasks")
+        if not files or tasks is None:
             return "How many requests that makes is not known before the documents are read"
         chars = sum(file.path.stat().st_size for file in files)
         passages = max(len(files), math.ceil(chars / _CHARS_PER_PASSAGE))
-        told = f"That makes about {passages * number:,} requests to the teacher, by file size"
+        number = passages * tasks[0]["per_chunk"]
+        told = f"That makes about {number:,} requests to the teacher, by file size"
         more = "; those for the other places are not known before they are read"
         return f"{told}{more if unknown else ''}"
 

@@ -42,6 +42,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("splitting",),
     ("context", "yields"),
+    ("dosing",),
     ("stages",),
     ("pipeline_file",),
     ("pipeline",),

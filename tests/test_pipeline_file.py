@@ -35,7 +35,7 @@ def test_only_sources_are_needed(tmp_path: Path) -> None:
     pipeline = load_pipeline(write(tmp_path, "sources: [{files: docs}]\n"))
     assert pipeline.sources[0].files == "docs"
     assert pipeline.teacher.embedded
-    assert pipeline.generate.tasks[0].prompt == "qa"
+    assert (pipeline.generate.tasks, pipeline.generate.named_recipe) == (None, "default")
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.name))
@@ -116,7 +116,9 @@ def test_a_key_in_the_wrong_place_or_half_written(
         ("teacher.concurrency", "0", "write a number of at least 1"),
         ("evaluate", "x.jsonl", "for example {exam: x.jsonl}; its keys: exam, control"),
         ("evaluate", "", "write a mapping or leave the key out, for example {"),
-        ("generate", "5", "for example {tasks: [{prompt: ...}]}; its keys: tasks"),
+        ("generate", "rich", "for example {recipe: rich}; its keys: recipe, tasks"),
+        ("generate.recipe", "rihc", "did you mean 'rich'?"),
+        ("generate", "{recipe: rich, tasks: []}", "name a recipe or tasks, not both"),
         ("generate", "{tasks: qa}", "write a list of mappings, for example [{prompt: qa}]"),
         ("filter.skip", "empty", "write a list, one word each: [empty]"),
         ("train.epochs", "many", "write a number (it is 'many')"),

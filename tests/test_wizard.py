@@ -52,7 +52,7 @@ def test_defaults_write_a_pipeline_that_loads(project: Path) -> None:
     assert pipeline.sources[0].files == "documents"
     assert pipeline.teacher.embedded
     assert pipeline.train.student == "embedded"
-    assert pipeline.generate.tasks[0].per_chunk == 4
+    assert pipeline.generate.recipe == "default"
     assert pipeline.evaluate.exam is None
     assert not (project / "runs").exists(), "the answer to `Run it now?` is no unless said"
 
@@ -73,7 +73,15 @@ def test_every_answer_ends_up_in_the_file(project: Path) -> None:
     assert (pipeline.teacher.base_url, pipeline.teacher.model) == (server.base_url, "local-teacher")
     assert pipeline.teacher.api_key_env is None
     assert (pipeline.train.student, pipeline.evaluate.exam) == ("student", "exam.jsonl")
+    assert pipeline.generate.tasks is not None
     assert pipeline.generate.tasks[0].per_chunk == 3
+
+
+def test_a_recipe_is_chosen_by_its_name(project: Path) -> None:
+    result = answer("", "", "", "student", "rich", "", "", "", "")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"That makes \d+ requests to the teacher", result.stdout)
+    assert load_pipeline(project / "pipelines" / "documents.yaml").generate.recipe == "rich"
 
 
 def test_a_cap_in_dollars_and_unknown_prices_are_asked_for(project: Path) -> None:
@@ -127,8 +135,8 @@ def test_wrong_answers_are_asked_again_with_the_reason(project: Path) -> None:
         "MY_KEY is not set here; set it before the run",
         "'./nothing' is neither 'embedded', nor a folder that is there, nor a Hub id",
         "empty is a folder without config.json, so no model",
-        "write a number from 1 to 1000, not '0'",
-        "write a number from 1 to 1000, not 'many'",
+        "write cheap, default, rich, or a number from 1 to 1000, not '0'",
+        "write cheap, default, rich, or a number from 1 to 1000, not 'many'",
         "the exam can't be read",
         "bad.jsonl:1: question: ",
         "pipelines/taken.yaml is there already and stays as it is",
@@ -138,6 +146,7 @@ def test_wrong_answers_are_asked_again_with_the_reason(project: Path) -> None:
     assert "That makes 10 requests" in text
     assert "That makes 25 requests" in text
     pipeline = load_pipeline(project / "pipelines" / "good.yaml")
+    assert pipeline.generate.tasks is not None
     assert pipeline.generate.tasks[0].per_chunk == 5
     assert pipeline.teacher.api_key_env == "MY_KEY"
     assert (project / "pipelines" / "taken.yaml").read_text() == "mine"

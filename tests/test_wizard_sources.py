@@ -93,7 +93,7 @@ def test_an_address_is_a_page_a_site_a_sitemap_or_a_feed(
 
 
 def test_files_are_estimated_beside_places_that_are_not_read_yet(project: Path) -> None:
-    result = answer("documents", "https://h.example/a", "page", "", "", "student", *REST[2:])
+    result = answer("documents", "https://h.example/a", "page", "", "", "student", "4", *REST[3:])
     assert result.exit_code == 0, result.output
     told = "by file size; those for the other places are not known before they are read; go on?"
     assert told in said(result)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+from domainforge.generation.elsewhere import find_elsewhere
 from domainforge.generation.entities import Names, find_entities, find_entity_pairs
 from domainforge.generation.given_chats import vary_examples
 from domainforge.generation.groups import document_windows, section_windows
@@ -72,6 +73,8 @@ class _Part:
             return vary_examples(self._chats, samples, prompt.name, with_seeds=with_seeds)
         if over == "pair":
             return [(pair,) for pair in find_pairs(passages, self._weights, samples)]
+        if over == "elsewhere":
+            return find_elsewhere(passages, samples)
         if over == "entity_pair":
             return [(each,) for each in find_entity_pairs(passages, self._names, samples, most)]
         if over == "entity":

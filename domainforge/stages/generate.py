@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from domainforge.context import Context
+from domainforge.dosing import caps_of, plan_dose
 from domainforge.errors import DataError
 from domainforge.filters.filtering import filter_rows
 from domainforge.generation.chains import look_up
@@ -21,6 +22,7 @@ from domainforge.generation.given import given_examples, silent_examples
 from domainforge.generation.harvest import Harvest
 from domainforge.generation.novelty import NoveltyConfig
 from domainforge.generation.outcome import Rows, part_rows, sum_up
+from domainforge.generation.recipes import RECIPES, RecipeName, RecipePlan
 from domainforge.generation.requests import count_steps
 from domainforge.generation.rounds import ask_rounds
 from domainforge.generation.tasks import TaskConfig, make_tasks, tell_idle_tasks
@@ -51,10 +53,15 @@ PLAN_SCHEMA = pa.schema(
 class GenerateConfig(Settings):
     """What is asked of the teacher."""
 
-    tasks: tuple[TaskConfig, ...] = Field(
-        (TaskConfig(prompt="qa", per_chunk=4),),
-        description="Prompt files and how often each is asked; none, where all documents are chats "
-        "and no teacher is needed.",
+    recipe: RecipeName | None = Field(
+        None,
+        description="What is asked, and how often: planned from the size of the documents and the "
+        "teacher's caps, and told before anything is asked. Left out without `tasks`: `default`.",
+    )
+    tasks: tuple[TaskConfig, ...] | None = Field(
+        None,
+        description="In the place of a recipe: prompt files and how often each is asked; an empty "
+        "list where all documents are chats and no teacher is needed.",
     )
     novelty: NoveltyConfig | None = Field(
         default_factory=NoveltyConfig,
@@ -66,6 +73,17 @@ class GenerateConfig(Settings):
         description="Rounds of asking. Each later one asks, as many requests as the first at most, "
         "about sentences that no row rests on which passes `filter`.",
     )
+
+    @model_validator(mode="after")
+    def _check_one(self) -> "GenerateConfig":
+        if self.recipe is not None and self.tasks is not None:
+            raise ValueError("name a recipe or tasks, not both: tasks take the recipe's place")
+        return self
+
+    @property
+    def named_recipe(self) -> RecipeName | None:
+        """The recipe that is followed; None where tasks take its place."""
+        return None if self.tasks is not None else self.recipe or "default"
 
 
 @dataclass(frozen=True)
@@ -87,10 +105,15 @@ class CallCount:
 
 @dataclass(frozen=True)
 class CallPlan:
-    """What a run would ask, and which of its units the ledger can't answer to their end."""
+    """What a run would ask, and which of its units the ledger can't answer to their end.
+
+    Attributes:
+        recipe: What a recipe comes to; None where the tasks are named.
+    """
 
     count: CallCount
     unfinished: tuple[Unit, ...]
+    recipe: RecipePlan | None = None
 
 
 def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
@@ -98,10 +121,13 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     sides = _sides(inputs)
     chunks = _chunks(inputs)
     given = given_examples(chunks, sides)
-    planned = _units(config, chunks, sides, context)
+    tasks, recipe = _tasks(config, chunks, sides, context)
+    if recipe is not None:
+        context.say(recipe.describe())
+    planned = _units(tasks, chunks, sides, context)
     if not planned and not given:
         raise DataError(_nothing_to_ask(config))
-    idle = tell_idle_tasks(config.tasks, planned, context.prompt)
+    idle = tell_idle_tasks(tasks, planned, context.prompt)
     silent = [unit for unit in planned if not unit.prompt.header.asks]
     units = [unit for unit in planned if unit.prompt.header.asks]
     free = [*given, *silent_examples(silent, sides)]
@@ -114,7 +140,7 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
         rounds = ask_rounds(
             units,
             config.rounds,
-            lambda times: _units(config, chunks, sides, context, times),
+            lambda times: _units(tasks, chunks, sides, context, times),
             harvest,
             lambda rows: _cover(rows, inputs.table("chunk"), context),
             context.say,
@@ -127,6 +153,9 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     for plan in rounds[1:]:
         out.write(_plan_table(plan.units, ()), f"round-{plan.number}")
     figures["rounds"] = [plan.figures() for plan in rounds]
+    if recipe is not None:
+        figures["recipe"] = {"name": recipe.name, "dose": round(recipe.dose, 2)}
+        figures["recipe"] |= {"tasks": {task.prompt: task.per_chunk for task in recipe.tasks}}
     return sum_up(_write_rows(out, harvest.rows), len(asked), figures, notes)
 
 
@@ -136,25 +165,27 @@ def asks_teacher(config: GenerateConfig, context: Context) -> bool:
     Raises:
         PromptError: A prompt file that isn't there or can't be used.
     """
-    return any(context.prompt(task.prompt).header.asks for task in config.tasks)
+    return any(file.header.asks for file in _prompt_files(config, context))
 
 
 def identify(config: GenerateConfig, context: Context) -> dict[str, Any]:
     """What the rows depend on besides config and chunks: prompt files and the teacher."""
     from domainforge.teacher.session import open_gate, teacher_identity
 
-    files = {task.prompt: context.prompt(task.prompt) for task in config.tasks}
-    prompts = {name: file.hash for name, file in files.items()}
-    if not asks_teacher(config, context):
-        return {"prompts": prompts}
+    files = _prompt_files(config, context)
+    prompts: dict[str, Any] = {"prompts": {file.name: file.hash for file in files}}
+    if config.named_recipe is not None:
+        prompts["caps"] = caps_of(context)
+    if not any(file.header.asks for file in files):
+        return prompts
     # Later rounds ask about what the filter left without a row.
     kept_by = shaping_values(context.filter_config) if config.rounds > 1 else None
     return {
-        "prompts": prompts,
+        **prompts,
         **({"filter": kept_by} if kept_by else {}),
         "teacher": teacher_identity(context.teacher_config, context.project),
         "form": context.teacher_config.resolved_form,
-        **_schema_identity(files.values(), context),
+        **_schema_identity(files, context),
         "privacy": open_gate(context.teacher_config).identity,
     }
 
@@ -180,10 +211,12 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     from domainforge.teacher.ledger import Ledger
     from domainforge.teacher.session import open_gate, teacher_identity
 
-    planned_units = _units(config, _chunks(inputs), _sides(inputs), context)
+    chunks, sides = _chunks(inputs), _sides(inputs)
+    tasks, recipe = _tasks(config, chunks, sides, context)
+    planned_units = _units(tasks, chunks, sides, context)
     units = [unit for unit in planned_units if unit.prompt.header.asks]
     if not units:
-        return CallPlan(CallCount(0, 0, 0), ())
+        return CallPlan(CallCount(0, 0, 0), (), recipe)
     identity = teacher_identity(context.teacher_config, context.project)
     gate = open_gate(context.teacher_config)
     planned = known = to_ask = 0
@@ -197,7 +230,7 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
             if found.left:
                 unfinished.append(unit)
                 to_ask += found.left
-    return CallPlan(CallCount(planned, known, to_ask), tuple(unfinished))
+    return CallPlan(CallCount(planned, known, to_ask), tuple(unfinished), recipe)
 
 
 def _figures(teacher: "Teacher", harvest: Harvest) -> dict[str, Any]:
@@ -235,7 +268,7 @@ def _write_rows(out: Output, examples: Sequence[Example]) -> Rows:
 
 
 def _nothing_to_ask(config: GenerateConfig) -> str:
-    if not config.tasks:
+    if config.tasks == ():
         return (
             "generate.tasks is empty, and no document is a chat that could be learned as it is; "
             "name a task, or set `chats: true` on a source of chats"
@@ -250,20 +283,43 @@ def _chunks(inputs: Inputs) -> list[dict[str, Any]]:
     return sorted(inputs.table("chunk").to_pylist(), key=lambda c: (c["uri"], c["start"]))
 
 
-def _units(
+def _prompt_files(config: GenerateConfig, context: Context) -> list[PromptFile]:
+    """Load the prompts that may be asked, each once."""
+    if config.named_recipe is None:
+        names = [task.prompt for task in config.tasks or ()]
+    else:
+        form = context.teacher_config.resolved_form
+        names = [part.prompt for part in RECIPES[config.named_recipe].parts(form)]
+    return [context.prompt(name) for name in dict.fromkeys(names)]
+
+
+def _tasks(
     config: GenerateConfig,
+    chunks: Sequence[Mapping[str, Any]],
+    sides: Mapping[str, str],
+    context: Context,
+) -> tuple[tuple[TaskConfig, ...], RecipePlan | None]:
+    """Return the tasks as they are named, or those of the recipe with what it comes to."""
+    if config.named_recipe is None:
+        return config.tasks or (), None
+    plan = plan_dose(config.named_recipe, chunks, sides, context)
+    return plan.tasks, plan
+
+
+def _units(
+    tasks: Sequence[TaskConfig],
     chunks: Sequence[Mapping[str, Any]],
     sides: Mapping[str, str],
     context: Context,
     times: int = 1,
 ) -> list[Unit]:
     """Plan all units; with so many times the samples that the tasks ask for."""
-    if not config.tasks:
+    if not tasks:
         return []
     form: Form = context.teacher_config.resolved_form
-    tasks = make_tasks(config.tasks, context.prompt)
-    tasks = [replace(task, samples=task.samples * times) for task in tasks]
-    return list(plan_units(chunks, tasks, form, sides))
+    made = make_tasks(tasks, context.prompt)
+    made = [replace(task, samples=task.samples * times) for task in made]
+    return list(plan_units(chunks, made, form, sides))
 
 
 def _sides(inputs: Inputs) -> dict[str, str]:

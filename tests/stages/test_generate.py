@@ -429,7 +429,9 @@ def test_a_task_that_is_there_twice(tmp_path: Path) -> None:
 def test_nothing_to_ask_about(tmp_path: Path) -> None:
     room = Room(tmp_path)
     chunk = Chunk("d", "x.md", "X", (), 0, 0, 8, "Two bits", 2)
+    side = {"id": chunk.id, "document_id": "d", "uri": "x.md", "unit": "d", "side": "train"}
     Output(tmp_path / "chunks").write(chunk_table([chunk]))
+    Output(tmp_path / "sides").write(ordered_table([side], SIDES_SCHEMA))
     with TeacherServer() as server, pytest.raises(DataError, match="nothing to ask about"):
         room.run(server, form="completion")
 

@@ -1,0 +1,63 @@
+"""What a recipe comes to under the teacher's price and caps."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from domainforge.context import Context
+from domainforge.generation.recipes import Need, RecipeName, RecipePlan, plan_recipe
+from domainforge.teacher.prices import NANO, teacher_price
+from domainforge.teacher.request import Usage
+
+
+def plan_dose(
+    name: RecipeName,
+    chunks: Sequence[Mapping[str, Any]],
+    sides: Mapping[str, str],
+    context: Context,
+) -> RecipePlan:
+    """Plan a recipe for these documents, within `teacher.budget` as far as a price is known.
+
+    A cap on hours can't be planned with: how fast a teacher is shows only when it is asked.
+
+    Args:
+        name: Of the recipe.
+        chunks: Rows of the chunks table, in the order of uri and start.
+        sides: Side of each chunk.
+        context: Has the prompts, the teacher and its caps.
+
+    Raises:
+        PromptError: A prompt of the recipe can't be used.
+        ConfigError: There is a cap in dollars, and the price is unknown.
+    """
+    config = context.teacher_config
+    price = teacher_price(config)
+    if config.batch:
+        price = price.for_batch()
+    budget = config.budget
+
+    def afford(need: Need) -> tuple[float, float | None]:
+        usage = Usage(need.prompt_tokens, need.completion_tokens)
+        share, usd = 0.0, None
+        if price.known:
+            each = _each(usage, need.requests)
+            usd = price.actual(each).nano_usd * need.requests / NANO
+            if budget.max_usd is not None:
+                share = usd / budget.max_usd
+        if budget.max_tokens is not None:
+            share = max(share, (usage.prompt_tokens + usage.completion_tokens) / budget.max_tokens)
+        return share, usd
+
+    form = config.resolved_form
+    return plan_recipe(name, chunks, form, sides, context.prompt, afford)
+
+
+def caps_of(context: Context) -> dict[str, float | int | None]:
+    """Return what of the caps shapes a recipe's plan, for fingerprints."""
+    budget = context.teacher_config.budget
+    return {"max_usd": budget.max_usd, "max_tokens": budget.max_tokens}
+
+
+def _each(usage: Usage, requests: int) -> Usage:
+    """Return what one request of so many takes; prices go by the length of each prompt."""
+    count = max(1, requests)
+    return Usage(-(-usage.prompt_tokens // count), -(-usage.completion_tokens // count))
