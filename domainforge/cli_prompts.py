@@ -71,11 +71,10 @@ def prompts_show(
     if not (rendered or run or chunk):
         sys.stdout.write(prompt.path.read_text(encoding="utf-8"))
         return
-    passages = find_passages(Path.cwd(), run, chunk)
+    passages = find_passages(Path.cwd(), run, chunk).fitting(prompt)
     console = make_console()
-    texts = try_prompt(prompt, passages.chunks, passages.chunk_id)
-    print_rendered(console, texts)
-    say(console, f"rendered on {passages.describe()}", style="dim")
+    print_rendered(console, try_prompt(prompt, passages.chunks, passages.chunk_id))
+    say(console, f"rendered on {passages.origin}", style="dim")
 
 
 @prompts_app.command("check")
@@ -159,13 +158,14 @@ def prompts_edit(
         lambda path: open_editor(command, path),
         lambda fault: _wants_again(console, fault),
     )
+    passages = edited.passages
     print_rendered(console, try_prompt(edited.prompt, passages.chunks, passages.chunk_id))
-    say(console, f"rendered on {passages.describe()}", style="dim")
+    say(console, f"rendered on {passages.origin}", style="dim")
     _tell_edit(console, edited, project)
     if pipeline is None and edited.changed and edited.prompt.header.asks:
         pipeline = _offer_teacher(console, passages)
     if pipeline is not None:
-        _ask_edited(console, edited, passages, pipeline)
+        _ask_edited(console, edited, pipeline)
 
 
 @prompts_app.command("try")
@@ -333,9 +333,7 @@ def _offer_teacher(console: "Console", passages: "Passages") -> "Pipeline | None
         return None
 
 
-def _ask_edited(
-    console: "Console", edited: "Edited", passages: "Passages", pipeline: "Pipeline"
-) -> None:
+def _ask_edited(console: "Console", edited: "Edited", pipeline: "Pipeline") -> None:
     """Ask both versions about one passage; the old one's reply may be in the ledger."""
     from domainforge.pipeline import make_context
     from domainforge.prompt_trial import Version, ask_versions, plan_passage
@@ -345,7 +343,8 @@ def _ask_edited(
     versions = [Version("yours", edited.prompt)]
     if edited.changed and edited.before is not None:
         versions.insert(0, Version("before", edited.before))
-    planned = plan_passage(versions, passages.chunks, passages.chunk_id, pipeline)
+    chunks, chunk_id = edited.passages.chunks, edited.passages.chunk_id
+    planned = plan_passage(versions, chunks, chunk_id, pipeline)
     context = make_context(pipeline, Path.cwd(), _listener(console, quiet=False))
     with show_progress(console) as progress:
         trial = ask_versions(versions, planned, pipeline, context, progress)

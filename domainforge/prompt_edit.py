@@ -27,11 +27,13 @@ class Edited:
         prompt: As it is now, checked.
         before: The version of before; None where that was faulty.
         changed: Whether anything was.
+        passages: What it was checked on.
     """
 
     prompt: PromptFile
     before: PromptFile | None
     changed: bool
+    passages: Passages
 
 
 def edit_prompt(
@@ -76,7 +78,7 @@ def edit_prompt(
             own.unlink()
     if not changed:
         prompt = load_prompt(plain, project)
-    return Edited(prompt, before, changed)
+    return Edited(prompt, before, changed, passages.fitting(prompt))
 
 
 def against(project: Path, name: str, wanted: str | None) -> tuple[str, PromptFile]:
@@ -116,7 +118,8 @@ def _edit_until_good(
         open_file(path)
         try:
             prompt = parse_prompt(path)
-            try_prompt(prompt, passages.chunks, passages.chunk_id)
+            fitting = passages.fitting(prompt)
+            try_prompt(prompt, fitting.chunks, fitting.chunk_id)
         except PromptError as error:
             if not wants_again(str(error)):
                 raise PromptError(

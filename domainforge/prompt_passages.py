@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from domainforge.errors import ConfigError, DataError, StorageError
+from domainforge.errors import ConfigError, DataError, PromptError, StorageError
+from domainforge.generation.units import Form
 from domainforge.pipeline import Listener, run_pipeline
 from domainforge.pipeline_file import Pipeline
-from domainforge.prompt_check import SAMPLE_CHUNKS
+from domainforge.prompt_check import SAMPLE_CHUNKS, first_unit
+from domainforge.prompts import PromptFile
 from domainforge.run_folder import RunFolder, read_manifest, read_table
 from domainforge.show import find_run, list_runs
 from domainforge.stages import assign, chunk
@@ -26,17 +28,33 @@ class Passages:
         chunks: All of one side, in the order of their documents: of that which is trained on, so
             that no prompt is made to fit what is held out, unless a chunk was asked for.
         chunk_id: The one that was asked for; None where any will do.
+        origin: Where they are from, in a few words.
     """
 
     run: RunFolder | None
     chunks: Sequence[Mapping[str, Any]]
-    chunk_id: str | None = None
+    chunk_id: str | None
+    origin: str
 
-    def describe(self) -> str:
-        """Say in a few words where they are from."""
-        if self.run is None:
-            return "the sample passage, since no run here has passages yet"
-        return f"a passage of run {self.run.path.name}"
+    def fitting(self, prompt: PromptFile) -> "Passages":
+        """Return these, or the sample where the prompt asks nothing about any of them.
+
+        A prompt may go over chats or entities, and a run have none. What was asked for by its id
+        stays.
+        """
+        if self.run is None or self.chunk_id is not None:
+            return self
+        try:
+            for form in _forms(prompt):
+                first_unit(prompt, form, self.chunks)
+        except PromptError:
+            why = f"run {self.run.path.name} has nothing that {prompt.name} goes over"
+            return Passages(None, SAMPLE_CHUNKS, None, f"the sample passage, since {why}")
+        return self
+
+
+def _forms(prompt: PromptFile) -> tuple[Form, ...]:
+    return ("chat",) if prompt.completion is None else ("chat", "completion")
 
 
 def find_passages(project: Path, run: str | None = None, chunk_id: str | None = None) -> Passages:
@@ -58,11 +76,13 @@ def find_passages(project: Path, run: str | None = None, chunk_id: str | None = 
                 f"no chunk '{chunk_id}': no run here has passages yet; "
                 "`domainforge run PIPELINE --until chunk` makes them"
             )
-        return Passages(None, SAMPLE_CHUNKS)
+        why = "no run here has passages yet"
+        return Passages(None, SAMPLE_CHUNKS, None, f"the sample passage, since {why}")
     chunks, sides = read_passages(folder)
+    origin = f"a passage of run {folder.path.name}"
     if chunk_id is None:
         trained = [each for each in chunks if sides.get(each["id"], TRAIN) == TRAIN]
-        return Passages(folder, trained or chunks)
+        return Passages(folder, trained or chunks, None, origin)
     matches = [each["id"] for each in chunks if each["id"].startswith(chunk_id)]
     if len(matches) != 1:
         found = f"{len(matches)} chunks begin so" if matches else "there is none"
@@ -71,7 +91,8 @@ def find_passages(project: Path, run: str | None = None, chunk_id: str | None = 
             f"`domainforge show {folder.path.name} chunk` lists them with their ids"
         )
     side = sides.get(matches[0], TRAIN)
-    return Passages(folder, [c for c in chunks if sides.get(c["id"], TRAIN) == side], matches[0])
+    beside = [each for each in chunks if sides.get(each["id"], TRAIN) == side]
+    return Passages(folder, beside, matches[0], origin)
 
 
 def passages_of(pipeline: Pipeline, project: Path, listener: Listener) -> Passages:

@@ -17,7 +17,7 @@ from domainforge.generation.chains import Chain, ask_units
 from domainforge.generation.forms import form_of
 from domainforge.generation.given import silent_examples
 from domainforge.generation.replies import make_examples
-from domainforge.generation.units import Form, Task, Unit, plan_units
+from domainforge.generation.units import Form, Task, Unit, goes_over, plan_units
 from domainforge.pipeline_file import Pipeline
 from domainforge.prompt_check import first_unit
 from domainforge.prompts import PromptFile
@@ -152,7 +152,11 @@ def plan_trial(
     Random(pipeline.seed).shuffle(order)
     chosen = [chunk_id for chunk_id in order if chunk_id in asked][:size]
     if not chosen:
-        raise DataError(f"{versions[0].prompt.path}: there is nothing to ask about any passage")
+        over = goes_over(versions[-1].prompt, form)
+        raise DataError(
+            f"{versions[-1].prompt.path}: the run has nothing that it could ask about (`over: "
+            f"{over}`), on the side that is trained on"
+        )
     places = {chunk_id: place for place, chunk_id in enumerate(chosen)}
     wanted = [[unit for unit in units if unit.chunk["id"] in places] for units in planned]
     return [sorted(units, key=lambda unit: places[unit.chunk["id"]]) for units in wanted]

@@ -257,6 +257,20 @@ def test_edit_asks_both_versions_and_pays_once_for_each(
     assert systems == ["You write terse questions for an examination."]
 
 
+def test_what_a_run_has_nothing_of_is_shown_on_the_sample(
+    project: Path, server: TeacherServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = PROMPT.replace("version: 1", "version: 1\nover: example\nbasis: free")
+    (project / "prompts" / "chats.md").write_text(text)
+    set_editor(tmp_path / "editor", monkeypatch, sed(BRIEF))
+    edited = call("edit", "chats", "--ask", "small.yaml")
+    assert edited.exit_code == 0, edited.stderr
+    assert "the sample passage, since run small has nothing that chats goes over" in edited.stdout
+    assert len(server.seen) == 2
+    tried = call("try", "chats", "--pipeline", "small.yaml", "--against", "before")
+    assert "(`over: example`)" in tried.stderr
+
+
 @pytest.mark.slow
 def test_edit_at_a_terminal_offers_to_ask_the_teacher_of_the_run(
     project: Path, server: TeacherServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
