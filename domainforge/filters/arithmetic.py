@@ -1,7 +1,6 @@
 """Numbers that a reasoning computes of numbers that its passage states."""
 
 import itertools
-import math
 import re
 from collections.abc import Set
 from fractions import Fraction
@@ -12,6 +11,7 @@ _ITEMS = re.compile(r",\s*(?:(?:and|und|et|y|e)\s+)?|\s+(?:and|und|et|y|e)\s+")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+|:\s")
 _MOST_COUNTED = 12
 _MOST_NUMBERS = 24
+_MOST_DIGITS = 15
 
 
 def computed_numbers(text: str, known: Set[str]) -> set[str]:
@@ -24,7 +24,8 @@ def computed_numbers(text: str, known: Set[str]) -> set[str]:
         text: Reasoning and answer.
         known: Terms of the passage, as `content_terms` gives them.
     """
-    said = [term for term in content_terms(text) if is_number(term)][:_MOST_NUMBERS]
+    said = [term for term in content_terms(text) if is_number(term) and len(term) <= _MOST_DIGITS]
+    said = said[:_MOST_NUMBERS]
     named = [Fraction(term) for term in said if term in known]
     unknown = [term for term in said if term not in known]
     counts = _enumerated(text)
@@ -40,13 +41,18 @@ def computed_numbers(text: str, known: Set[str]) -> set[str]:
 
 
 def _results(values: list[Fraction]) -> set[Fraction]:
-    found = {Fraction(math.fsum(values)).limit_denominator(10**6)} if len(values) > 1 else set()
+    found = {sum(values, Fraction())} if len(values) > 1 else set()
     for one, other in itertools.combinations(values, 2):
         found |= {one + other, abs(one - other), one * other}
     return found
 
 
 def _enumerated(text: str) -> set[int]:
-    """Return how many items the enumerations of a text have."""
-    counts = (len(_ITEMS.split(sentence)) for sentence in _SENTENCE.split(text))
-    return {count for count in counts if 2 <= count <= _MOST_COUNTED}
+    """Return how many items the enumerations of a text have: three or more, short ones."""
+    counts = set()
+    for sentence in _SENTENCE.split(text):
+        items = _ITEMS.split(sentence)
+        inner = items[1:-1]
+        if inner and len(items) <= _MOST_COUNTED and all(len(i.split()) <= 4 for i in inner):
+            counts.add(len(items))
+    return counts

@@ -15,7 +15,8 @@ _SAYS = (
     r"|discuss|find|found|have|available|clear|disclos|reveal)"
 )
 _DECLINES = re.compile(
-    rf"\b(?:not|n't|never|cannot|nowhere|without|neither|nor)\b[^.!?\n]{{0,40}}?\b{_SAYS}"
+    rf"(?:\b(?:not|never|cannot|nowhere|without|neither|nor)|n't)\b[^.!?\n]{{0,40}}?\b{_SAYS}"
+    r"|\b(?:is|are|was|were) not in (?:it|them|there)\b|\bsays? (?:nothing|not a word)\b"
     rf"|\b(?:no|nothing|any)\b[^.!?\n]{{0,50}}?\b(?:{_SAYS}|information|details?|answer|data"
     rf"|mention)"
     r"|\b(?:unknown|unspecified|unclear|unanswerable|undocumented)\b"
@@ -38,7 +39,11 @@ _DECLINES = re.compile(
     r"|(?:書|述べ|記載|言及|触れ|示)\w{0,6}(?:ない|いません|おらず)|わかりません|分かりません|不明",
     re.IGNORECASE,
 )
-_MIN_QUOTED_WORDS = 3
+_NOTHING = re.compile(
+    r"^\W*(?:none|nothing|no(?: words| answer)?|not? found|n/?a|null|keine?s?|nichts|aucun\w*|rien"
+    r"|ningun[oa]|nada|nessun[oa]?|nenhum[a]?|нет|无|没有|なし)\W*$",
+    re.IGNORECASE,
+)
 _MIN_SHARED_TERMS = 3
 
 
@@ -50,9 +55,10 @@ def find_not_declined(rows: Sequence[Row], config: FilterConfig) -> list[Evidenc
 def find_answerable(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
     """Find rows that decline although the passage answers, as far as that shows.
 
-    It shows where the teacher's own reply holds a quote of the passage for the answer, or says so
-    (`quote`, `answer_in_passage`); and where "how many" or "when" is asked with words that stand
-    in one sentence, beside such a number or time. What only a reader would see is not found.
+    It shows where the teacher's own reply says so (`answered`) or holds words of the passage for
+    the answer (`quote`, `answer_in_passage`); and where "how many" or "when" is asked
+    with words that stand in one sentence, beside such a number or time. What only a reader would
+    see is not found.
     """
     return [_answerable(row) for row in rows]
 
@@ -65,13 +71,13 @@ def _not_declined(row: Row) -> Evidence:
 
 
 def _answerable(row: Row) -> Evidence:
+    if row.fields.get("answered") is True:
+        return "the teacher's own reply says that the passage answers (`answered`)"
     for name in ("quote", "answer_in_passage"):
         found = row.fields.get(name)
-        if found is True:
-            return f"the teacher says that the passage answers ({name})"
-        if not isinstance(found, str) or count_words(found) < _MIN_QUOTED_WORDS:
+        if not isinstance(found, str) or not count_words(found) or _NOTHING.match(found):
             continue
-        if contains_words(row.passage, found) and not _DECLINES.search(straighten(found)):
+        if contains_words(row.passage, found):
             return f"the teacher found in the passage: {found[:160]!r}"
     asked = content_terms(row.question)
     if len(asked) < _MIN_SHARED_TERMS:

@@ -13,6 +13,9 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 _TERM = re.compile(rf"\d+(?:[.,]\d+)*|[{_UNSPACED}]|[^\W\d_{_UNSPACED}]+")
 _GROUPED = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 
+# Python reads no longer ones, and nobody writes them but to be a nuisance.
+_MOST_DIGITS = 100
+
 _UNITS = {word: value for value, word in enumerate(SMALL_NUMBERS.split())}
 _UNITS |= {word: 20 + 10 * step for step, word in enumerate(TENS.split())}
 _SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
@@ -116,7 +119,12 @@ def _read_number(tokens: list[str], start: int) -> tuple[int, int]:
     A bare "one" is no number (it is mostly a pronoun); a lone numeral is left to `_values`.
     """
     total, current, last, at = 0, 0, 0, start
-    if tokens[at].isdecimal() and tokens[at + 1 : at + 2] and tokens[at + 1] in _SCALES:
+    if (
+        tokens[at].isdecimal()
+        and len(tokens[at]) <= _MOST_DIGITS
+        and tokens[at + 1 : at + 2]
+        and tokens[at + 1] in _SCALES
+    ):
         current, last, at = int(tokens[at]), 1, at + 1
     while at < len(tokens):
         word = tokens[at]
@@ -142,13 +150,18 @@ def _may_follow(value: int, last: int) -> bool:
 def _values(token: str) -> list[str]:
     """Return the value of a numeral; the parts, where it is a date or a version."""
     if _GROUPED.fullmatch(token):
-        return [str(int(re.sub("[.,]", "", token)))]
+        return [_whole(re.sub("[.,]", "", token))]
     parts = re.split("[.,]", token)
     if len(parts) == 1:
-        return [str(int(token))]
+        return [_whole(token)]
     whole = token[: -len(parts[-1]) - 1]
     if len(parts) == 2 or (_GROUPED.fullmatch(whole) and token[len(whole)] not in whole):
         fraction = parts[-1].rstrip("0")
-        number = str(int(re.sub("[.,]", "", whole)))
+        number = _whole(re.sub("[.,]", "", whole))
         return [f"{number}.{fraction}" if fraction else number]
-    return [str(int(part)) for part in parts]
+    return [_whole(part) for part in parts]
+
+
+def _whole(digits: str) -> str:
+    """Return the value of digits of any script; a run that no number has stays as it is."""
+    return str(int(digits)) if len(digits) <= _MOST_DIGITS else digits

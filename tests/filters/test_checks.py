@@ -1,3 +1,5 @@
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -43,3 +45,14 @@ def test_findings_stand_at_their_rows() -> None:
     ]
     found = [finding and finding.reason for finding in check_rows(rows, FilterConfig())]
     assert found == [None, "empty", None, "unsupported"]
+
+
+def test_the_papers_list_every_reason_and_whom_it_is_asked_of() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "filters.md").read_text("utf-8")
+    told = re.findall(r"^\| `(\w+)` \|.*\| ([a-z, ]+) \|$", page, re.MULTILINE)
+    wanted = []
+    for check in CHECKS:
+        bases = ["all"] if len(check.bases) == 3 else list(check.bases)
+        also = [name for name, on in (("texts", check.texts), ("given", check.given)) if on]
+        wanted.append((check.name, ", ".join([*bases, *also])))
+    assert told == wanted
