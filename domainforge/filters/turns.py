@@ -23,7 +23,7 @@ def read_rows(
         chunks: The rows of the chunks table that the example is about.
         frame: What the prompt told the teacher, the passage aside.
     """
-    passage = "\n\n".join(chunk["text"] for chunk in chunks)
+    passage = "\n\n".join(map(_text, chunks))
     above = [line for c in chunks for line in (c["title"] or "", *(c["headings"] or ()))]
     quote = fields.get("quote")
     basis: Basis = example["basis"] or "passage"
@@ -53,6 +53,12 @@ def read_rows(
         )
         for at, turn in enumerate(turns)
     ]
+
+
+def _text(chunk: Mapping[str, Any]) -> str:
+    """Return what a chunk says; of a chat without the names of the speakers, which are ours."""
+    said = [message["content"] for message in chunk.get("messages") or ()]
+    return "\n\n".join(said) if said else str(chunk["text"])
 
 
 def _span(example: Mapping[str, Any], chunk: Mapping[str, Any]) -> str:

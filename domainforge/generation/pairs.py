@@ -7,8 +7,8 @@ from domainforge.generation.links import Links
 from domainforge.generation.subjects import Chunk, Subject, make_subject
 from domainforge.generation.term_weights import TermWeights
 
-# Below it two chunks share no more than a common word or two.
-LEAST_COSINE = 0.1
+# Short chunks that share one name have about .09; below .05 it is a common word or two.
+LEAST_COSINE = 0.05
 # Above it they say the same, so that a question needs only one of them.
 MOST_COSINE = 0.95
 # Looked at besides those asked for, since some of the nearest may be copies.
