@@ -19,8 +19,8 @@ _FIRST = (
     "It burns 12 litres of oil in a night and is seen from 17 miles away."
 )
 _SECOND = (
-    "For 31 years the keeper Maud Tarrant trimmed the lamp. Her log of the Skerry Light names every "
-    "ship that passed, and lies in the chapel at Gannet Cove."
+    "For 31 years the keeper Maud Tarrant trimmed the lamp. Her log of the Skerry Light names "
+    "every ship that passed, and lies in the chapel at Gannet Cove."
 )
 
 
