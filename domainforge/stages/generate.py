@@ -207,6 +207,7 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
 
     Raises:
         PromptError: A prompt file that can't be used.
+        DataError: A task goes over what the documents can't have.
     """
     from domainforge.teacher.ledger import Ledger
     from domainforge.teacher.session import open_gate, teacher_identity
@@ -214,6 +215,7 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     chunks, sides = _chunks(inputs), _sides(inputs)
     tasks, recipe = _tasks(config, chunks, sides, context)
     planned_units = _units(tasks, chunks, sides, context)
+    tell_idle_tasks(tasks, planned_units, context.prompt)  # a run would be refused as well
     units = [unit for unit in planned_units if unit.prompt.header.asks]
     if not units:
         return CallPlan(CallCount(0, 0, 0), (), recipe)

@@ -78,5 +78,10 @@ def test_a_task_that_finds_nothing_is_told_and_one_that_cannot_is_refused(tmp_pa
         line = asking(Line(tmp_path, PAGE), server)
         result = line.generate((topic, {"prompt": "qa"}))
         assert [note for note in result.notes if note.startswith("topic asks nothing")]
+        tasks = (write_prompt(tmp_path, "pair"), {"prompt": "qa"})
         with pytest.raises(DataError, match="pair goes over pairs"):
-            line.generate((write_prompt(tmp_path, "pair"), {"prompt": "qa"}))
+            line.generate(tasks)
+        inputs = Inputs({name: tmp_path / name for name in ("chunk", "assign")})
+        config = GenerateConfig.model_validate({"tasks": tasks})
+        with pytest.raises(DataError, match="pair goes over pairs"):
+            generate.plan_calls(config, inputs, line.context)
