@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from domainforge.cli_checks import Overrides, load_checked, setup_app, teacher_app
+from domainforge.cli_coverage import coverage
 from domainforge.cli_forget import forget
 from domainforge.cli_ledger import ledger_app
 from domainforge.cli_prompts import prompts_app
@@ -67,6 +68,7 @@ app.add_typer(teacher_app, name="teacher")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(setup_app, name="setup")
 app.command()(forget)
+app.command()(coverage)
 
 
 def main() -> None:

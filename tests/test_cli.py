@@ -15,6 +15,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from domainforge.cli import VERDICT_CODES, app
+from domainforge.coverage import read_coverage
+from domainforge.errors import ConfigError, DataError
 from domainforge.pipeline import STAGES
 from domainforge.pipeline_file import load_pipeline
 from domainforge.run_folder import RunFolder, read_table
@@ -287,7 +289,7 @@ def test_dry_run_counts_calls_and_changes_nothing(copy: Path) -> None:
     result = call("run", "small.yaml", "--dry-run", "--set", "generate.tasks.0.per_chunk=8")
     assert result.exit_code == 0
     assert (
-        "generate would put 42 requests: 32 are in the ledger, 10 would be asked" in result.stdout
+        "generate would put 44 requests: 34 are in the ledger, 10 would be asked" in result.stdout
     )
     plan = lines_of(call("run", "small.yaml", "--dry-run", "--json"))[0]
     states = {stage["stage"]: stage["state"] for stage in plan["stages"]}
@@ -401,7 +403,7 @@ def test_a_bug_in_a_stage_leaves_its_kind_and_nothing_of_its_text(
 
 
 def test_status_of_a_run_without_a_ledger_has_no_spending_and_makes_none(copy: Path) -> None:
-    assert "32 requests asked" in call("status", "small").stdout
+    assert "34 requests asked" in call("status", "small").stdout
     for file in copy.glob("ledger.sqlite*"):
         file.unlink()
     assert "spent" not in call("status", "small").stdout
@@ -422,7 +424,7 @@ def test_status_of_all_runs_and_of_one(copy: Path) -> None:
     one = call("status", "small").stdout
     assert_matches(r"generate +done .*27 of 30 requests done, 3 dropped \(cut_off 2, off_", one)
     assert_matches(r"train +not run", one)
-    assert "teacher: 32 requests asked, 0 from the ledger" in one
+    assert "teacher: 34 requests asked, 0 from the ledger" in one
     assert "passages produced nothing" in one
     assert SENTENCE in one
     (facts,) = lines_of(call("status", "small", "--json"))
@@ -665,3 +667,24 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 def assert_matches(pattern: str, text: str) -> None:
     assert re.search(pattern, text), f"{pattern!r} is not in:\n{text}"
+
+
+def test_coverage_lists_what_few_rows_rest_on(project: Path) -> None:
+    told = call("coverage", "small", "--rows", "99")
+    assert told.exit_code == 0, told.output
+    counted = re.findall(r"sentences with a kept row: (\d+) of (\d+)", told.stdout)
+    covered, total = map(int, counted[0])
+    parts = lines_of(call("coverage", "small", "--rows", "99", "--json"))
+    sentences = [part for part in parts if part["kind"] == "sentence"]
+    assert (sum(part["rows"] > 0 for part in sentences), len(sentences)) == (covered, total)
+    assert total == 10
+    assert " ".join(sentences[0]["text"].split())[:30] in " ".join(told.stdout.split())
+    missing = lines_of(call("coverage", "small", "--kind", "sentence", "--json"))
+    assert len(missing) == total - covered
+
+
+def test_coverage_of_a_kind_that_is_none_or_before_the_filter(project: Path, empty: Path) -> None:
+    with pytest.raises(ConfigError, match="--kind is one of sentence"):
+        read_coverage(RunFolder(project / "runs" / "small"), "word")
+    with pytest.raises(DataError, match="no coverage yet"):
+        read_coverage(RunFolder(empty / "runs" / "none"))

@@ -49,7 +49,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # What commands call. The dashboard is drawn from events alone.
     ("*",),
     ("dashboard", "wizard"),
-    ("cli_checks", "cli_forget", "cli_ledger", "cli_prompts"),
+    ("cli_checks", "cli_coverage", "cli_forget", "cli_ledger", "cli_prompts"),
     ("cli",),
     ("__main__",),
 )

@@ -3,19 +3,38 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import pyarrow as pa
+
 from domainforge.filters.words import content_terms, count_words, words
-from domainforge.generation.spans import answer_spans
+from domainforge.generation.names import find_names
 from domainforge.generation.units import MIN_SENTENCE_WORDS
-from domainforge.records import chunk_ids_of, said_in
+from domainforge.records import chunk_ids_of, said_in, stable_id
 from domainforge.sentences import split_sentences
+from domainforge.tables import ordered_table
 
 _SAID_SHARE = 0.6
 _FEWEST_TERMS = 2
 
+COVERAGE = "coverage"
+"""Name of the table in which the filter writes it."""
+
 Kind = Literal["sentence", "section", "entity"]
+
+COVERAGE_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("kind", pa.string()),
+        ("uri", pa.string()),
+        ("chunk_id", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("text", pa.string()),
+        ("rows", pa.int32()),
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,7 @@ class Coverage:
         self._section_rows: Counter[tuple[str, str]] = Counter()
         self._entity_rows: Counter[tuple[str, str]] = Counter()
         self._sentences = {at: _sentences(chunk) for at, chunk in self._chunks.items()}
-        self._entities = {at: _entities(chunk["text"]) for at, chunk in self._chunks.items()}
+        self._entities = _entities(list(self._chunks.values()))
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Count rows of an examples table; those that stand on no passage don't count."""
@@ -118,6 +137,14 @@ class Coverage:
                 self._put(parts, Part("entity", uri, chunk_id, 0, 0, name, rows))
         return list(parts.values())
 
+    def table(self) -> pa.Table:
+        """Return all parts as a table, ordered by id."""
+        rows = [
+            {**asdict(part), "id": stable_id("part", part.kind, part.uri, part.start, part.text)}
+            for part in self.parts()
+        ]
+        return ordered_table(rows, COVERAGE_SCHEMA)
+
     def shares(self) -> dict[Kind, Share]:
         """Return how many parts of each kind have a row."""
         found: dict[Kind, list[bool]] = defaultdict(list)
@@ -159,16 +186,13 @@ def _sentences(chunk: Mapping[str, Any]) -> list[tuple[int, int]]:
     ]
 
 
-def _entities(text: str) -> list[str]:
-    names: dict[str, None] = {}
-    for start, end in split_sentences(text):
-        sentence = text[start:end]
-        names |= {
-            sentence[span.start : span.end]: None
-            for span in answer_spans(sentence)
-            if span.kind == "name"
-        }
-    return list(names)
+def _entities(chunks: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return the names that each chunk has, by its id; the most frequent first."""
+    found: dict[str, list[str]] = {chunk["id"]: [] for chunk in chunks}
+    for name, places in find_names(chunks).items():
+        for place in places:
+            found[chunks[place]["id"]].append(name)
+    return found
 
 
 def _path(chunk: Mapping[str, Any]) -> str:
@@ -200,3 +224,19 @@ def _quoted(
 def _is_said(sentence: str, known: set[str]) -> bool:
     terms = content_terms(sentence).keys()
     return len(terms) >= _FEWEST_TERMS and len(terms & known) >= _SAID_SHARE * len(terms)
+
+
+def tell_coverage(shares: Mapping[Kind, Share]) -> list[str]:
+    """Say how much of the documents has a row; nothing where nothing was to be asked about."""
+    names: dict[Kind, str] = {"sentence": "sentences", "section": "sections", "entity": "names"}
+    found = [
+        f"{shares[kind].covered:,} of {shares[kind].total:,} {name}"
+        for kind, name in names.items()
+        if kind in shares
+    ]
+    if not found or all(share.covered == share.total for share in shares.values()):
+        return []
+    return [
+        f"kept rows rest on {', '.join(found)} of the documents; `domainforge coverage RUN` lists "
+        "the others, and generate.rounds asks about them"
+    ]

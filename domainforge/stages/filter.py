@@ -1,6 +1,8 @@
 """Examples to kept: every row that leaves has a reason and evidence, every row kept its scores."""
 
 from collections import Counter
+from dataclasses import asdict
+from typing import Any
 
 import pyarrow as pa
 
@@ -8,6 +10,7 @@ from domainforge.context import Context
 from domainforge.errors import PromptError
 from domainforge.filters.filtering import filter_rows
 from domainforge.filters.rows import FilterConfig
+from domainforge.generation.coverage import COVERAGE, Coverage, tell_coverage
 from domainforge.records import GIVEN
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Stage, StageResult
@@ -25,10 +28,17 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
     kept, dropped = filter_rows(examples, inputs.table("chunk"), config, report, frames)
     out.write(kept)
     out.write(dropped, "dropped")
+    coverage = Coverage(inputs.table("chunk").to_pylist())
+    coverage.add(kept.to_pylist())
+    out.write(coverage.table(), COVERAGE)
+    shares = coverage.shares()
     reasons = Counter(dropped.column("reason").to_pylist())
     share = kept.num_rows / total if total else 0.0
     account = Account(unit="rows", total=total, done=kept.num_rows, dropped=reasons)
-    return StageResult(account, _notes(dropped, reasons, total), {"kept_share": round(share, 4)})
+    figures: dict[str, Any] = {"kept_share": round(share, 4)}
+    figures["coverage"] = {kind: asdict(found) for kind, found in shares.items()}
+    notes = (*_notes(dropped, reasons, total), *tell_coverage(shares))
+    return StageResult(account, notes, figures)
 
 
 def _frames(examples: pa.Table, context: Context) -> dict[str, str]:
@@ -62,5 +72,5 @@ STAGE = Stage(
     run=run,
     writes="kept",
     reads=("chunk", "generate"),
-    version=2,
+    version=3,
 )

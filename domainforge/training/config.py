@@ -36,6 +36,12 @@ class TrainConfig(Settings):
     method: Literal["lora", "full"] = Field(
         "lora", description="`lora` trains small adapters and merges them; `full` every weight."
     )
+    loss_on: Literal["answers", "turns"] = Field(
+        "answers",
+        description="What of a chat the loss counts: the assistant's `answers`, or all `turns`, so "
+        "that what questions say is learned too. That pays where they say more than the answers do "
+        "(instruction modelling, arXiv 2405.14394), as with `cloze`.",
+    )
     epochs: float = Field(4, gt=0, description="Passes over the mixture.")
     mixture: Mixture = Field(
         default_factory=Mixture, description="Documents against examples, and general rows."

@@ -1,8 +1,8 @@
-"""Rows to `input_ids` and `labels`: documents train every token, chats the assistant's turns."""
+"""Rows to `input_ids` and `labels`: texts train every token, chats the answers or all turns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 IGNORED = -100
 
@@ -27,13 +27,16 @@ class Rendered:
         return sum(label != IGNORED for label in self.labels[1:])
 
 
-def render_row(row: Mapping[str, Any], tokenizer: Any) -> Rendered:
-    """Render a row of a split."""
+def render_row(
+    row: Mapping[str, Any], tokenizer: Any, loss_on: Literal["answers", "turns"] = "answers"
+) -> Rendered:
+    """Render a row of a split; of a chat the loss counts the answers, or all turns."""
     if row["kind"] == "text":
         ids = [*tokenizer(row["text"], add_special_tokens=False)["input_ids"]]
         ids.append(tokenizer.eos_token_id)
         return Rendered(row["id"], ids, list(ids))
-    return render_chat(row["id"], row["messages"], tokenizer)
+    rendered = render_chat(row["id"], row["messages"], tokenizer)
+    return rendered if loss_on == "answers" else _with_questions(rendered, row, tokenizer)
 
 
 def render_chat(id: str, messages: Sequence[Mapping[str, str]], tokenizer: Any) -> Rendered:
@@ -55,6 +58,24 @@ def render_chat(id: str, messages: Sequence[Mapping[str, str]], tokenizer: Any) 
         end = start + _until_end_token(ids[start:end], tokenizer)
         labels[start:end] = ids[start:end]
     return Rendered(id, ids, labels)
+
+
+def _with_questions(rendered: Rendered, row: Mapping[str, Any], tokenizer: Any) -> Rendered:
+    """Count the turns of the user too; what stands before the first of them stays untrained.
+
+    That part, which a template may fill with a system message of its own, is where the ids are the
+    same whatever the user says.
+    """
+    messages = [{"role": m["role"], "content": m["content"]} for m in row["messages"]]
+    first = next((at for at, m in enumerate(messages) if m["role"] == "user"), None)
+    if first is None:
+        return rendered
+    other = [*messages[:first], {"role": "user", "content": _NOBODY_SAYS}, *messages[first + 1 :]]
+    ids = rendered.input_ids
+    start = common_prefix(tokenize(chat_text(other, tokenizer), tokenizer), ids)
+    last = max((at for at, label in enumerate(rendered.labels) if label != IGNORED), default=-1)
+    labels = [token if start <= at <= last else IGNORED for at, token in enumerate(ids)]
+    return Rendered(rendered.id, ids, labels)
 
 
 def chat_text(messages: Sequence[Mapping[str, str]], tokenizer: Any) -> str:
@@ -103,4 +124,5 @@ def _until_end_token(turn: Sequence[int], tokenizer: Any) -> int:
     return len(turn)
 
 
+_NOBODY_SAYS = "\x1a\x1a"
 _LABELS = {"system": "", "user": "Question: ", "assistant": "Answer: "}

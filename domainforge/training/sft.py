@@ -81,7 +81,7 @@ def train_student(
     from datasets import Dataset
 
     tokenizer = load_tokenizer(base)
-    rendered = [render_row(row, tokenizer) for row in train]
+    rendered = [render_row(row, tokenizer, config.loss_on) for row in train]
     plan, bins = plan_training(train, rendered, config, seed, max_tokens=max_tokens)
     checks = [r for row in validation if (r := render_row(row, tokenizer)).trained_tokens]
     check_bins = pack_rows(cut_long(checks, config.sequence_tokens), config.sequence_tokens, seed)

@@ -81,7 +81,10 @@ def test_a_row_about_two_passages_covers_both() -> None:
 
 def test_sections_and_names_are_counted_too() -> None:
     about = row("Where was the mill built?", "At Harrow Bend.", fields={"quote": FIRST})
-    parts = {(part.kind, part.text): part.rows for part in covered(about).parts()}
+    text = "The road to Harrow Bend is steep. Below it lies the river."
+    coverage = Coverage([make_chunk(), make_chunk(text, 900, id="chunk-2")])
+    coverage.add([about])
+    parts = {(part.kind, part.text): part.rows for part in coverage.parts()}
     assert parts[("section", "History")] == 1
     assert parts[("entity", "Harrow Bend")] == 1
     assert parts[("sentence", LAST)] == 0

@@ -144,7 +144,10 @@ def test_the_stage_writes_both_tables_and_balances(tmp_path: Path) -> None:
     assert result.account.dropped == {"unsupported": 1, "empty": 1}
     assert out.read().num_rows == 1
     assert sorted(reasons(out.read("dropped"))) == ["empty", "unsupported"]
-    assert result.figures == {"kept_share": 0.3333}
+    shares = {"section": {"covered": 1, "total": 1}, "sentence": {"covered": 1, "total": 2}}
+    assert result.figures == {"kept_share": 0.3333, "coverage": shares}
+    assert [(p["text"][:8], p["rows"]) for p in out.read("coverage").to_pylist() if p["rows"]] != []
+    assert "1 of 2 sentences" in result.notes[-1]
     assert "2 of 3 rows were dropped" in result.notes[0]
     assert events[-1] == ("progress", {"done": 3, "total": 3, "kept": 1})
 

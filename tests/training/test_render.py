@@ -78,3 +78,21 @@ def test_a_text_trains_every_token_and_the_end(tokenizer: Any) -> None:
 )
 def test_rows_without_anything_to_learn(tokenizer: Any, row: dict[str, Any]) -> None:
     assert render_row(row, tokenizer).trained_tokens == 0
+
+
+def test_all_turns_can_be_trained_but_not_what_stands_before_them(tokenizer: Any) -> None:
+    row = chat_row("c", "Who rings the bell?", "The keeper.", "When?", "Every night.")
+    trained = "".join(trained_text(render_row(row, tokenizer, "turns").labels, tokenizer))
+    for said in ("Who rings the bell?", "The keeper.<|im_end|>", "When?", "Every night.<|im_end|>"):
+        assert said in trained
+    assert "keep the lamp" not in trained
+    assert len(trained) < len(chat_text(row["messages"], tokenizer))
+    system = chat_row("c", "Who?", "The keeper.", system="Be brief.")
+    assert "brief" not in "".join(
+        trained_text(render_row(system, tokenizer, "turns").labels, tokenizer)
+    )
+
+
+def test_a_text_is_trained_the_same_whatever_the_loss_counts_of_chats(tokenizer: Any) -> None:
+    row = text_row("t", "The bell rings.")
+    assert render_row(row, tokenizer, "turns") == render_row(row, tokenizer)
