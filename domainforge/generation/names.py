@@ -21,6 +21,7 @@ _LINKING = "of the de la le van von der den du di da del dos al bin ibn"
 _TITLES = "mr mrs ms dr st prof sir lady lord"
 _TITLE_WORDS = frozenset(_TITLES.split())
 _NO_NAME = (STOP_WORDS | frozenset(_CALENDAR.split())) - _TITLE_WORDS
+_NO_NAME_ENDS = _NO_NAME | _TITLE_WORDS
 _LINKING_WORDS = frozenset(_LINKING.split())
 _WORD = re.compile(r"[^\W_]+(?:['\u2019.\-&](?=[^\W_])[^\W_]+)*")
 _POSSESSIVE = re.compile(r"['\u2019]s?$")
@@ -117,8 +118,8 @@ def _mentions(sentence: str, tokens: Sequence["re.Match[str]"]) -> Iterator[_Men
 
 
 def _finish(run: list[str], opens: bool) -> Iterator[_Mention]:
-    while run and (run[-1] in _LINKING_WORDS or run[-1].casefold() in _NO_NAME | _TITLE_WORDS):
-        run = run[:-1]
+    while run and (run[-1] in _LINKING_WORDS or run[-1].casefold() in _NO_NAME_ENDS):
+        run.pop()
     if run and len(run) <= _MOST_WORDS and len("".join(run)) > 1:
         yield _Mention(tuple(run), opens)
 
