@@ -3,7 +3,7 @@
 SKELETON = """---
 version: 1                       # raise it when the prompt changes meaning
 purpose: A question about one term of the passage, and what the passage says of it.
-over: chunk                      # or: sentence, span, document, section, pair, entity, topic, example ...
+over: chunk                      # or: sentence, span, document, section, pair, entity, topic ...
 # What the teacher replies, as one JSON object: str, int, float, bool, [str] for a list.
 reply: {term: str, question: str, answer: str, quote: str}
 # How a reply becomes a row; `{kind: text, text: "..."}` for a plain text.

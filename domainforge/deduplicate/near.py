@@ -54,6 +54,7 @@ def find_clusters(
     near_jaccard: float | None,
     seed: int,
     shingling: Shingling | None = None,
+    apart: Sequence[str | None] | None = None,
 ) -> Clusters:
     """Group texts that are copies, or near-duplicates, of each other.
 
@@ -64,8 +65,11 @@ def find_clusters(
         near_jaccard: From which similarity on texts are near-duplicates; None for exact only.
         seed: Chooses the hash functions.
         shingling: What similarity is measured by.
+        apart: For each text a name, or None: texts of one name are no near-duplicates of each
+            other, however alike (copies they may be).
     """
     forest = _Forest(len(texts))
+    named = apart or [None] * len(texts)
     links = []
     first: dict[str, int] = {}
     for at, text in enumerate(texts):
@@ -75,7 +79,7 @@ def find_clusters(
     if near_jaccard is not None:
         # Copies stay out of the bands: a large group of them would be all pairs.
         for sets in _families(texts, list(first.values()), near_jaccard, shingling):
-            links.extend(_link_alike(sets, near_jaccard, seed, forest))
+            links.extend(_link_alike(sets, near_jaccard, seed, forest, named))
     return Clusters([forest.root(at) for at in range(len(texts))], links)
 
 
@@ -154,7 +158,11 @@ def _families(
 
 
 def _link_alike(
-    sets: dict[int, Hashes], near_jaccard: float, seed: int, forest: _Forest
+    sets: dict[int, Hashes],
+    near_jaccard: float,
+    seed: int,
+    forest: _Forest,
+    apart: Sequence[str | None],
 ) -> Iterator[Link]:
     """Join alike texts bucket by bucket, comparing only across what isn't joined yet."""
     for bucket in _buckets(sets, near_jaccard, seed):
@@ -163,7 +171,8 @@ def _link_alike(
             own_root = forest.root(at)
             group = groups.pop(own_root, [])
             for root, members in list(groups.items()):
-                link = _find_link(at, members, sets, near_jaccard)
+                others = [m for m in members if apart[at] is None or apart[m] != apart[at]]
+                link = _find_link(at, others, sets, near_jaccard)
                 if link is not None:
                     forest.join(at, link.right)
                     group += groups.pop(root)

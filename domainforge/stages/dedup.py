@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from domainforge.context import Context
 from domainforge.deduplicate.exact import exact_key
 from domainforge.deduplicate.near import Link, find_clusters
 from domainforge.deduplicate.shingles import Shingling, text_jaccard
-from domainforge.records import question_of, said_in, stable_id
+from domainforge.records import NO_TEACHER, chunk_ids_of, question_of, said_in, stable_id
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.tables import EXAMPLE_SCHEMA, ordered_table
@@ -55,7 +56,8 @@ def dedup_rows(table: pa.Table, config: DedupConfig, seed: int) -> Deduplicated:
     """
     rows = sorted(table.to_pylist(), key=lambda row: str(row["id"]))
     texts = [said_in(row) for row in rows]
-    clusters = find_clusters(texts, config.near_jaccard, seed, config.shingling)
+    made_of = [_made_of(row) for row in rows]
+    clusters = find_clusters(texts, config.near_jaccard, seed, config.shingling, made_of)
     groups: dict[tuple[int, str | None], list[int]] = defaultdict(list)
     for at, label in enumerate(clusters.labels):
         groups[label, rows[at]["side"]].append(at)
@@ -87,6 +89,17 @@ def run(config: DedupConfig, inputs: Inputs, out: Output, context: Context) -> S
     account = Account("rows", total=table.num_rows, done=unique.num_rows, dropped=reasons)
     clusters = len(set(unique.column("cluster").to_pylist()))
     return StageResult(account, figures={"clusters": clusters})
+
+
+def _made_of(row: Mapping[str, Any]) -> str | None:
+    """Name the sentence that a row was made of without a teacher; None for any other row.
+
+    Rows of one sentence have gaps in different places: they look alike and ask for different
+    things.
+    """
+    if row["teacher"] != NO_TEACHER:
+        return None
+    return stable_id(row["prompt"], chunk_ids_of(row), row["unit"])
 
 
 def _rank(row: dict[str, Any]) -> tuple[float, int, str]:
@@ -131,4 +144,5 @@ STAGE = Stage(
     run=run,
     writes="unique",
     reads=("filter",),
+    version=2,
 )

@@ -177,6 +177,8 @@ def _group(
     }
     for row, each in zip(rows, rendered, strict=True):
         kind = "replay" if row.get("prompt") == REPLAY else row["kind"]
+        if kind == "text" and row.get("prompt_hash"):
+            kind = "chat"  # a text that a teacher wrote is an example, and no document
         kinds[kind if each.trained_tokens else "untrainable"].append(each)
     return kinds
 

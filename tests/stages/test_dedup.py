@@ -1,5 +1,6 @@
 import random
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domainforge.records import Example, stable_id
+from domainforge.records import NO_TEACHER, Example, stable_id
 from domainforge.run_folder import Inputs, Output
 from domainforge.stages import dedup as stage
 from domainforge.stages.dedup import DedupConfig, dedup_rows
@@ -173,3 +174,15 @@ def test_the_stage_writes_both_tables_and_balances(tmp_path: Path) -> None:
 def test_a_threshold_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="near_jaccard"):
         DedupConfig(near_jaccard=0)
+
+
+def test_gaps_in_one_sentence_are_different_rows() -> None:
+    made = {"teacher": NO_TEACHER, "prompt": "cloze"}
+    said = "Complete: The mill beside the old stone bridge was built in 1742 by Anselm Rook"
+    first = example(said.replace("built", "____"), "built", **made)
+    second = example(said.replace("1742", "____"), "1742", sample=1, **made)
+    other = example(f"{said.replace('built', '____')}, they say", "built", unit=9, **made)
+    assert len(dedup(first, second)[0]) == 2
+    assert len(dedup(first, other)[0]) == 1, "of another sentence"
+    written = [replace(row, teacher="t") for row in (first, second)]
+    assert len(dedup(*written)[0]) == 1, "by a teacher"

@@ -155,3 +155,12 @@ def test_preferences_are_left_out_and_counted() -> None:
     plan = make_plan(preferences=3)
     assert (plan.text_rows, plan.chat_rows, plan.preference_rows) == (10, 10, 3)
     assert plan.untrainable == ()
+
+
+def test_a_text_that_a_teacher_wrote_is_an_example() -> None:
+    rows = [{"id": "d", "kind": "text", "prompt_hash": ""}]
+    rows += [{"id": "t", "kind": "text", "prompt_hash": "ab"}]
+    rendered = [Rendered(row["id"], [1, 2, 3], [1, 2, 3]) for row in rows]
+    config = TrainConfig(mixture=Mixture(documents=3, examples=1))
+    plan, _ = plan_training(rows, rendered, config, 7)
+    assert (plan.text_rows, plan.chat_rows) == (3, 1)
