@@ -4,7 +4,7 @@ Takes a folder with FairytaleQA as `documents.jsonl` (id, title, text) and `ques
 (doc_id, question_with_title, answers, attribute). The shortest stories are the sources and their
 questions the exam; the next shortest are the other documents. Every arm trains the embedded student
 on as many tokens (through the model, one pass over its own mixture, rows over again where they are
-too few) and is asked the same questions: the documents alone, plain questions, the default recipe,
+too few; all turns of a chat count) and is asked the same questions: the documents alone, plain questions, the default recipe,
 and the default recipe on the other documents, which is the control for style. The gain over the
 control is paired by question, its interval bootstrapped by document, seeds averaged question by
 question.
@@ -51,22 +51,20 @@ class Arm:
         run: Name of the run whose split it takes.
         sources: `stories` or `others`.
         tasks: What generate is asked; None takes the default recipe.
-        documents: How often each passage is seen in a pass, against each row.
-        examples: How often each row is.
+        mixture: How often passages and rows are seen in a pass, and the share of general rows.
     """
 
     run: str
     sources: str
     tasks: tuple[dict[str, Any], ...] | None
-    documents: float
-    examples: float
+    mixture: Mixture
 
 
 ARMS = {
-    "documents": Arm("plain", "stories", PLAIN, 1, 0),
-    "plain questions": Arm("plain", "stories", PLAIN, 0, 1),
-    "default recipe": Arm("default", "stories", None, 1, 1),
-    CONTROL: Arm("others", "others", None, 1, 1),
+    "documents": Arm("plain", "stories", PLAIN, Mixture(documents=1, examples=0)),
+    "plain questions": Arm("plain", "stories", PLAIN, Mixture(documents=0, examples=1)),
+    "default recipe": Arm("default", "stories", None, Mixture(replay=0.1)),
+    CONTROL: Arm("others", "others", None, Mixture(replay=0.1)),
 }
 
 
@@ -110,6 +108,7 @@ def _make_rows(project: Path, arm: Arm, *, quick: bool) -> None:
         return
     settings: dict[str, Any] = {
         "name": arm.run,
+        "train__mixture": arm.mixture.model_dump(),
         "split__validation_share": 0,
         "evaluate__control": None,
     }
@@ -148,7 +147,8 @@ def _student(
         method="full",
         epochs=1,
         learning_rate=learning_rate,
-        mixture=Mixture(documents=arm.documents, examples=arm.examples),
+        mixture=arm.mixture,
+        loss_on="turns",
         keep_best=False,
     )
     base = find_student("embedded", project, print)

@@ -11,8 +11,8 @@ from domainforge.generation.units import Unit
 from domainforge.records import Example, said_in
 from domainforge.stage import Settings
 
-Place = tuple[str, tuple[str, ...], int]
-"""What samples of one kind are about: prompt, passages, and the part of the first of them."""
+Place = tuple[str, str, int]
+"""What samples are of: prompt, first passage, and the number of what begins with it."""
 
 
 REPEATING = "repeating"
@@ -43,7 +43,7 @@ class NoveltyConfig(Settings):
 
 def place_of(unit: Unit) -> Place:
     """Return what a unit is a sample of."""
-    return unit.prompt.name, tuple(chunk["id"] for chunk in unit.chunks), unit.index
+    return unit.prompt.name, unit.chunk["id"], unit.index
 
 
 @dataclass

@@ -70,7 +70,9 @@ _CLOZE = Part("cloze", 0.1, 45)
 _QA = Part("qa", 0.25, 50)
 _REPHRASE = Part("rephrase", 0.35, 0, 1.0)
 _ABSTAIN = Part("abstain", 0.06, 60)
-_NOT_SAID = Part("not_said", 0.06, 50)
+_GAPS = (Part("cloze", 0.8, 45), Part("not_said", 0.06, 50))
+"""For teachers that only continue text: what they write is worth less than the documents' own
+sentences with gaps in them (`benchmarks/closed_book.py`), so that these are most of the dose."""
 
 RECIPES: Mapping[RecipeName, Recipe] = {
     "cheap": Recipe(
@@ -78,7 +80,7 @@ RECIPES: Mapping[RecipeName, Recipe] = {
         most=3,
         tokens=500_000,
         chat=(_REPHRASE, _QA, _ABSTAIN, _CLOZE),
-        completion=(Part("cloze", 0.9, 45), _NOT_SAID),
+        completion=_GAPS,
     ),
     "default": Recipe(
         least=4,
@@ -93,12 +95,7 @@ RECIPES: Mapping[RecipeName, Recipe] = {
             Part("dialogue", 0.08, 220),
             Part("facts", 0.08, 0, 1.2),
         ),
-        completion=(
-            Part("cloze", 0.5, 45),
-            Part("answer_first", 0.24, 35),
-            Part("rephrase", 0.2, 30),
-            _NOT_SAID,
-        ),
+        completion=(*_GAPS, Part("qa", 0.12, 35)),
     ),
     "rich": Recipe(
         least=12,
@@ -121,11 +118,10 @@ RECIPES: Mapping[RecipeName, Recipe] = {
             Part("persona_qa", 0.05, 80),
         ),
         completion=(
-            Part("cloze", 0.4, 45),
-            Part("answer_first", 0.24, 35),
+            *_GAPS,
+            Part("qa", 0.3, 35),
+            Part("answer_first", 0.3, 35),
             Part("rephrase", 0.3, 30),
-            _NOT_SAID,
-            Part("qa", 0.1, 35),
         ),
     ),
 }
