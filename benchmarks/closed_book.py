@@ -4,10 +4,10 @@ Takes a folder with FairytaleQA as `documents.jsonl` (id, title, text) and `ques
 (doc_id, question_with_title, answers, attribute). The shortest stories are the sources and their
 questions the exam; the next shortest are the other documents. Every arm trains the embedded student
 on as many tokens (through the model, one pass over its own mixture, rows over again where they are
-too few; all turns of a chat count) and is asked the same questions: the documents alone, plain questions, the default recipe,
-and the default recipe on the other documents, which is the control for style. The gain over the
-control is paired by question, its interval bootstrapped by document, seeds averaged question by
-question.
+too few; all turns of a chat count) and is asked the same questions: the documents alone, plain
+questions, the default recipe, and the default recipe on the other documents, which is the control
+for style. The gain over the control is paired by question, its interval bootstrapped by document,
+seeds averaged question by question.
 
     python benchmarks/closed_book.py FOLDER                              # all arms, three seeds
     python benchmarks/closed_book.py FOLDER --tokens 13000 --seeds 0     # a part of it
