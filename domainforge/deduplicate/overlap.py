@@ -23,7 +23,11 @@ class ExamIndex:
     """Finds the exam question that a row gives away, if any."""
 
     def __init__(
-        self, questions: Iterable[tuple[str, str]], ngram_words: int, min_jaccard: float
+        self,
+        questions: Iterable[tuple[str, str]],
+        ngram_words: int,
+        min_jaccard: float,
+        names: Iterable[str] = (),
     ) -> None:
         """Index the exam.
 
@@ -31,16 +35,20 @@ class ExamIndex:
             questions: Id and question of each.
             ngram_words: So many words in a row, shared by row and exam question, are a match.
             min_jaccard: As alike as this, by their sets of words, two questions are a match.
+            names: Titles of the documents: words in a row that stand in one of these give nothing
+                away.
         """
         self._ngram_words = ngram_words
         self._min_jaccard = min_jaccard
         self._by_ngram: dict[str, str] = {}
         self._by_word: dict[str, list[str]] = defaultdict(list)
         self._sizes: dict[str, int] = {}
+        named = {ngram for name in names for ngram in self._ngrams(split_words(name))}
         for exam_id, question in questions:
             own = split_words(question)
             for ngram in self._ngrams(own):
-                self._by_ngram.setdefault(ngram, exam_id)
+                if ngram not in named:
+                    self._by_ngram.setdefault(ngram, exam_id)
             self._sizes[exam_id] = len(set(own))
             for word in set(own):
                 self._by_word[word].append(exam_id)

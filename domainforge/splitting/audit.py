@@ -1,6 +1,6 @@
 """The audit: what must not be in the final tables, looked for in the tables as written."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ def audit_splits(
     *,
     units: Mapping[str, str] | None = None,
     passages: Mapping[str, str] | None = None,
+    titles: Iterable[str] = (),
     config: SplitConfig | None = None,
 ) -> list[str]:
     """Look in the final tables for what must not be there; an empty list is a clean bill.
@@ -30,6 +31,7 @@ def audit_splits(
         exam: Questions that no row may give away.
         units: What was held out as a whole, by chunk id; the document where this is None.
         passages: Text of every chunk, by id, to find the same passage on both sides.
+        titles: Of the documents; naming one is no match with the exam.
         config: What counts as a match with the exam.
 
     Returns:
@@ -55,7 +57,7 @@ def audit_splits(
         findings += _in_both(name, trained, validated, "train", "validation")
     for name in ("id", "chunk_id", "unit", "cluster", "passage"):
         findings += _in_both(name, [*trained, *validated], tested, "the training side", "test")
-    index = exam_index(exam, config or SplitConfig())
+    index = exam_index(exam, config or SplitConfig(), titles)
     for place, side, rows in (
         ("train", "train", trained),
         ("validation", "train", validated),

@@ -1,6 +1,6 @@
 """Rows that would give an exam question away."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,12 @@ class Drop:
     evidence: str
 
 
-def exam_index(exam: Sequence[ExamQuestion], config: SplitConfig) -> ExamIndex:
-    """Index the questions that no row may give away."""
+def exam_index(
+    exam: Sequence[ExamQuestion], config: SplitConfig, titles: Iterable[str] = ()
+) -> ExamIndex:
+    """Index the questions that no row may give away; to name a document's title is no give-away."""
     questions = ((question.id, question.question) for question in exam)
-    return ExamIndex(questions, config.exam_ngram_words, config.exam_jaccard)
+    return ExamIndex(questions, config.exam_ngram_words, config.exam_jaccard, titles)
 
 
 def find_exam_overlap(rows: Sequence[Row], index: ExamIndex) -> dict[str, Drop]:

@@ -66,7 +66,7 @@ def split_rows(
     rows += example_table(replay).to_pylist()
     drops = {row.id: Drop(row.reason, str(row.evidence)) for row in replay if row.reason}
     for found in (
-        find_exam_overlap(rows, exam_index(exam, config)),
+        find_exam_overlap(rows, exam_index(exam, config, set(_strings(chunks, "title")))),
         find_near_test(rows, passages, config, seed),
     ):
         drops = found | drops
@@ -110,6 +110,7 @@ def run(config: SplitConfig, inputs: Inputs, out: Output, context: Context) -> S
         context.exam,
         units=dict(zip(_strings(sides, "id"), _strings(sides, "unit"), strict=True)),
         passages=dict(zip(_strings(chunks, "id"), _strings(chunks, "text"), strict=True)),
+        titles=set(_strings(chunks, "title")),
         config=config,
     )
     if findings:
@@ -290,5 +291,6 @@ STAGE = Stage(
     run=run,
     writes="splits",
     reads=("chunk", "assign", "dedup"),
+    version=2,
     identity=identify,
 )

@@ -33,3 +33,13 @@ def test_other_questions_on_the_same_thing_are_no_match() -> None:
 def test_without_an_exam_nothing_matches() -> None:
     assert ExamIndex([], 8, 0.7).find("What does the ferry cost?", "What does it cost?") is None
     assert ExamIndex(EXAM, 8, 0.7).find("", "") is None
+
+
+def test_to_name_a_document_is_no_give_away() -> None:
+    title = "Finn the Giant and the Minister of Lund"
+    asked = [("q1", f"In the story {title}: who built the church?")]
+    said = f"Complete what {title} says: he hid behind the ____"
+    assert ExamIndex(asked, 8, 0.7).find(said, said) is not None
+    index = ExamIndex(asked, 8, 0.7, [title])
+    assert index.find(said, said) is None
+    assert index.find("", f"the minister of lund: who built the church? {title}") is not None
