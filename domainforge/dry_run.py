@@ -8,6 +8,7 @@ from typing import Any
 
 from domainforge.context import Context
 from domainforge.evaluation.control import load_control
+from domainforge.generation.foresight import CallCount
 from domainforge.pipeline import STAGES, fingerprint, make_context, recipe, stage_bounds
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_manifest
@@ -48,7 +49,7 @@ class DryRun:
     """
 
     stages: tuple[StagePlan, ...]
-    calls: generate.CallCount | None
+    calls: CallCount | None
     notes: tuple[str, ...] = ()
 
 

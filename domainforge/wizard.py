@@ -14,10 +14,11 @@ from domainforge.asking import Asker, hint_of
 from domainforge.errors import ConfigError, DomainForgeError, TeacherError
 from domainforge.evaluation.exam import load_exam
 from domainforge.files import cache_folder, find_file
+from domainforge.generation.foresight import CallCount
 from domainforge.generation.recipes import RECIPES
 from domainforge.pipeline_file import check_pipeline
 from domainforge.stages.evaluate import EvaluateConfig
-from domainforge.stages.generate import CallCount, GenerateConfig
+from domainforge.stages.generate import GenerateConfig
 from domainforge.starter import pipeline_text, run_name, write_pipeline
 from domainforge.teacher.config import BudgetConfig, PriceConfig, TeacherConfig
 from domainforge.teacher.prices import find_price

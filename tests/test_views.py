@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from domainforge.dry_run import DryRun
-from domainforge.stages.generate import CallCount
+from domainforge.generation.foresight import CallCount
 from domainforge.status import RunStatus
 from domainforge.views import print_plan, print_status
 from domainforge.yields import DocumentYield

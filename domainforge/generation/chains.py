@@ -18,7 +18,14 @@ from domainforge.generation.repairs import BadReply, make_repair, may_repair
 from domainforge.generation.requests import count_steps, make_request
 from domainforge.generation.units import Form, Unit
 from domainforge.teacher.privacy import Withheld
-from domainforge.teacher.request import Reply, ReplyStatus, Request, classify, request_key
+from domainforge.teacher.request import (
+    Reading,
+    Reply,
+    ReplyStatus,
+    Request,
+    classify,
+    request_key,
+)
 
 if TYPE_CHECKING:
     from domainforge.teacher.client import Teacher
@@ -94,11 +101,14 @@ class Found:
         known: Calls that are in the ledger.
         left: Calls still to make; 0 where the chain has ended.
         extra: Calls among both that no step of the prompt is: repairs and continuations.
+        end: Where the chain was when its last reply came, and that reply; None while calls are
+            left, and where the privacy gate lets nothing out.
     """
 
     known: int
     left: int
     extra: int
+    end: tuple[Chain, Reply] | None = None
 
 
 def ask_units(
@@ -145,6 +155,7 @@ def look_up(unit: Unit, form: Form, identity: str, ledger: "Ledger", gate: "Gate
     """Follow a unit through the ledger, without asking."""
     chain: Chain | None = Chain(unit)
     known, extra = 0, 0
+    end: tuple[Chain, Reply] | None = None
     while chain is not None:
         checked = gate.check(chain.request(form, ledger.fence))
         if isinstance(checked, Withheld):
@@ -157,5 +168,20 @@ def look_up(unit: Unit, form: Form, identity: str, ledger: "Ledger", gate: "Gate
             return Found(known, left, extra)
         known += 1
         reading = classify(stored)
+        end = (chain, _stored_reply(checked.request, key, reading))
         chain = chain.follow(reading.status, reading.text, key, form, ledger.fence)
-    return Found(known, 0, extra)
+    return Found(known, 0, extra, None if chain is not None else end)
+
+
+def _stored_reply(request: Request, key: str, reading: Reading) -> Reply:
+    return Reply(
+        request=request,
+        key=key,
+        status=reading.status,
+        text=reading.text,
+        finish_reason=reading.finish_reason,
+        prompt_tokens=0,
+        completion_tokens=0,
+        detail=reading.detail,
+        replayed=True,
+    )

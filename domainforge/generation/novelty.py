@@ -123,6 +123,10 @@ class Waves:
             return []
         return _begin_wave(opened)
 
+    def waiting(self) -> list[Unit]:
+        """Return the units that were neither handed out nor stopped: the wave before them is."""
+        return [unit for opened in self._open.values() for wave in opened.waves for unit in wave]
+
     def _judge(self, opened: _Open, config: NoveltyConfig) -> str | None:
         """Say why nothing more should be asked; None where the wave brought enough that is new."""
         new = [text for _, texts in sorted(opened.fresh.items()) for text in texts]

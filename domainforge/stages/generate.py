@@ -15,15 +15,14 @@ from domainforge.context import Context
 from domainforge.dosing import caps_of, plan_dose
 from domainforge.errors import DataError
 from domainforge.filters.filtering import filter_rows
-from domainforge.generation.chains import look_up
 from domainforge.generation.coverage import Coverage
+from domainforge.generation.foresight import CallCount, foresee
 from domainforge.generation.forms import is_delimited, known_form
 from domainforge.generation.given import given_examples, silent_examples
 from domainforge.generation.harvest import Harvest
 from domainforge.generation.novelty import NoveltyConfig
 from domainforge.generation.outcome import Rows, part_rows, sum_up
 from domainforge.generation.recipes import RECIPES, RecipeName, RecipePlan
-from domainforge.generation.requests import count_steps
 from domainforge.generation.rounds import ask_rounds
 from domainforge.generation.tasks import TaskConfig, make_tasks, tell_idle_tasks
 from domainforge.generation.units import Form, Unit, plan_units
@@ -84,23 +83,6 @@ class GenerateConfig(Settings):
     def named_recipe(self) -> RecipeName | None:
         """The recipe that is followed; None where tasks take its place."""
         return None if self.tasks is not None else self.recipe or "default"
-
-
-@dataclass(frozen=True)
-class CallCount:
-    """Calls that a run would need, found without asking.
-
-    Attributes:
-        planned: All calls; of a chain of steps, every step. A repair or a continuation counts
-            once a reply in the ledger calls for it.
-        in_ledger: Of these, paid for before.
-        to_ask: Those that a run would make. A chain that ended early in the ledger wants no more,
-            so the three need not add up.
-    """
-
-    planned: int
-    in_ledger: int
-    to_ask: int
 
 
 @dataclass(frozen=True)
@@ -221,18 +203,10 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
         return CallPlan(CallCount(0, 0, 0), (), recipe)
     identity = teacher_identity(context.teacher_config, context.project)
     gate = open_gate(context.teacher_config)
-    planned = known = to_ask = 0
-    unfinished: list[Unit] = []
     with Ledger(context.ledger_path) as ledger:
         form = known_form(context.teacher_config, identity, ledger)
-        for unit in units:
-            found = look_up(unit, form, identity, ledger, gate)
-            planned += count_steps(unit.prompt, form) + found.extra
-            known += found.known
-            if found.left:
-                unfinished.append(unit)
-                to_ask += found.left
-    return CallPlan(CallCount(planned, known, to_ask), tuple(unfinished), recipe)
+        count, unfinished = foresee(units, config.novelty, form, identity, ledger, gate)
+    return CallPlan(count, unfinished, recipe)
 
 
 def _figures(teacher: "Teacher", harvest: Harvest) -> dict[str, Any]:

@@ -544,3 +544,18 @@ def test_rounds_end_where_everything_has_a_row(tmp_path: Path) -> None:
         result, _ = room.run(server, per_chunk=12, rounds=9)
     assert len(result.figures["rounds"]) < 9
     assert any("nothing is left" in str(fields) for _, fields in room.events)
+
+
+def test_the_plan_knows_what_novelty_left_out(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    novelty = {"wave": 2, "stop_share": 0.2, "near_jaccard": 0.2}
+    tasks = [{"prompt": "ask", "per_chunk": 12}]
+    config = GenerateConfig.model_validate({"tasks": tasks, "novelty": novelty})
+    with TeacherServer() as server:
+        context = room.context(server)
+        before = plan_calls(config, room.inputs, context)
+        assert (before.count.planned, before.count.to_ask) == (36, 36)
+        result, _ = room.run(server, per_chunk=12, novelty=novelty)
+        after = plan_calls(config, room.inputs, context)
+    assert after.count.planned == after.count.in_ledger == result.account.done < 36
+    assert (after.count.to_ask, after.unfinished) == (0, ())
