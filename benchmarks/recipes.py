@@ -34,7 +34,10 @@ from domainforge.records import NO_TEACHER, said_in
 from domainforge.run_folder import read_table
 from domainforge.sentences import split_sentences
 
-RECIPES: dict[str, tuple[tuple[str, int], ...]] = {
+RECIPES: dict[str, tuple[tuple[str, int], ...] | str] = {
+    "cheap": "cheap",
+    "default": "default",
+    "rich": "rich",
     "questions": (("qa", 4),),
     "answer first": (("answer_first", 4),),
     "rephrase": (("rephrase", 4),),
@@ -79,21 +82,23 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), choices=list(RECIPES))
     options = parser.parse_args()
     project = options.folder or Path(tempfile.mkdtemp(prefix="recipes-"))
-    stories, asked = shortest_stories(options.data, 1 if options.quick else 4)
-    questions = [read_question(entry) for entry in asked]
+    stories, lines = shortest_stories(options.data, 1 if options.quick else 4)
+    questions = [read_question(entry) for entry in lines]
     prepare(stories, project, options.pipeline)
     texts = {f"stories/{story['id']}.md": story["text"] for story in stories}
     found = {}
     for name in options.recipes:
-        tasks = [
-            {"prompt": prompt, "per_chunk": 1 if options.quick else times}
-            for prompt, times in RECIPES[name]
-        ]
+        asked = RECIPES[name]
+        generate: dict[str, Any] = {"generate__recipe": asked}
+        if not isinstance(asked, str):
+            times = {prompt: 1 if options.quick else number for prompt, number in asked}
+            tasks = [{"prompt": prompt, "per_chunk": times[prompt]} for prompt in times]
+            generate = {"generate__tasks": tasks}
         slug = name.replace(" ", "-")
         run = run_pipeline(
             project,
             project / "recipes.yaml",
-            *sets(name=slug, generate__tasks=tasks),
+            *sets(name=slug, **generate),
             "--until",
             "filter",
         )
@@ -151,6 +156,8 @@ def measure(
 def rows_of(folder: Path, table: str) -> Iterable[Said]:
     """Yield the rows of a stage as texts."""
     for row in read_table(folder / table).to_pylist():
+        if row["basis"] != "passage":
+            continue  # it says what the story doesn't
         text = row["text"] if row["kind"] == "text" else said_in(row)
         request = (row["chunk_id"], row["prompt"], row["unit"], row["sample"])
         asked = row["teacher"] != NO_TEACHER
