@@ -29,22 +29,20 @@ def find_prompt_leak(rows: Sequence[Row], config: FilterConfig) -> list[Evidence
 def _prompt_leak(row: Row) -> Evidence:
     if not row.frame:
         return None
-    frame = _runs(row.frame)
-    for text in (row.question, row.answer):
-        own = words(text)
-        for at in range(len(own) - LEAKED_WORDS + 1):
-            run = " ".join(own[at : at + LEAKED_WORDS])
-            if run in frame and f" {run} " not in f" {' '.join(words(row.passage))} ":
-                return f"words of the prompt: {run!r}"
-    return None
+    frame = _prompt_runs(row.frame)
+    leaked = [run for text in (row.question, row.answer) for run in _runs(text) if run in frame]
+    passage = f" {' '.join(words(row.passage))} " if leaked else ""
+    found = next((run for run in leaked if f" {run} " not in passage), None)
+    return None if found is None else f"words of the prompt: {found!r}"
 
 
 @lru_cache(maxsize=64)
-def _runs(frame: str) -> frozenset[str]:
+def _prompt_runs(frame: str) -> frozenset[str]:
     """Return all runs of words in what a prompt says itself."""
-    runs: set[str] = set()
-    for part in _NOT_SAID.split(frame):
-        own = words(part)
-        starts = range(len(own) - LEAKED_WORDS + 1)
-        runs |= {" ".join(own[at : at + LEAKED_WORDS]) for at in starts}
-    return frozenset(runs)
+    return frozenset(run for part in _NOT_SAID.split(frame) for run in _runs(part))
+
+
+def _runs(text: str) -> list[str]:
+    own = words(text)
+    starts = range(len(own) - LEAKED_WORDS + 1)
+    return [" ".join(own[at : at + LEAKED_WORDS]) for at in starts]

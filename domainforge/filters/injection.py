@@ -13,6 +13,7 @@ from itertools import pairwise
 from domainforge.filters.obeyed_forms import find_obeyed_form
 from domainforge.filters.order_words import OBEDIENT_OPENINGS, OVERRIDES
 from domainforge.filters.orders import REPORT, Order, Reading, quoted_in, read_orders
+from domainforge.filters.phrases import straighten
 from domainforge.filters.rows import Evidence, FilterConfig, Row
 from domainforge.filters.words import (
     contains_words,
@@ -28,9 +29,11 @@ _LEAD = r"^\W*(?:(?:sure|okay|ok|certainly|of course|understood|yes|gladly|ja|ou
 _OBEYS = re.compile(rf"{_LEAD}(?:{'|'.join((*OVERRIDES, *OBEDIENT_OPENINGS))})", _FLAGS)
 _ORDERS = re.compile("|".join(OVERRIDES), _FLAGS)
 _SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+|(?<=[\u3002\uff01\uff1f])")
+# Bounded: "a.a.a." of any length would take time with its square.
 _LINK = re.compile(
-    r"https?://([^\s/<>()\"'?#]+)|\bwww\.([^\s/<>()\"'?#]+)|\b[\w.+-]+@([\w-]+\.[\w.-]+\w)"
-    r"|\b((?:[a-z0-9-]+\.)+(?:com|org|net|io|example|test|info|biz|xyz|ru|cn|de|fr|co))\b",
+    r"https?://([^\s/<>()\"'?#]+)|\bwww\.([^\s/<>()\"'?#]+)"
+    r"|\b[\w.+-]{1,64}@([\w-]{1,63}\.[\w.-]{1,190}\w)"
+    r"|\b((?:[a-z0-9-]{1,63}\.){1,8}(?:com|org|net|io|example|test|info|biz|xyz|ru|cn|de|fr|co))\b",
     _FLAGS,
 )
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0eff]{3,}")
@@ -49,9 +52,9 @@ def find_injection(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
 
 
 def _injection(row: Row) -> Evidence:
-    answer = _straighten(row.answer)
-    question = "" if row.given else _straighten(row.question)
-    source = _straighten(f"{row.passage}\n{row.context}".strip())
+    answer = straighten(row.answer)
+    question = "" if row.given else straighten(row.question)
+    source = straighten(f"{row.passage}\n{row.context}".strip())
     for text in (answer, question):
         found = _OBEYS.search(text)
         if found and not (_reports(question, "") and contains_words(source, found.group())):
@@ -224,8 +227,3 @@ def _reports(text: str, order: str) -> bool:
     return any(
         not order or not contains_words(order, found.group()) for found in REPORT.finditer(text)
     )
-
-
-def _straighten(text: str) -> str:
-    """Make apostrophes straight, so that one pattern serves both."""
-    return text.replace("\u2019", "'").replace("\u02bc", "'")

@@ -63,7 +63,7 @@ _LEFTOVERS = re.compile(
     IGNORECASE,
 )
 _LABELS = re.compile(
-    r"^\W*(?:question|answer|quote|passage|frage|antwort|zitat|réponse|citation|pregunta"
+    r"^[^\w\n]*+(?:question|answer|quote|passage|frage|antwort|zitat|réponse|citation|pregunta"
     r"|respuesta|cita|q|a)\s*\d*\s*:",
     IGNORECASE | MULTILINE,
 )

@@ -18,6 +18,8 @@ _MOST_DIGITS = 100
 
 _UNITS = {word: value for value, word in enumerate(SMALL_NUMBERS.split())}
 _UNITS |= {word: 20 + 10 * step for step, word in enumerate(TENS.split())}
+# "hundred hundred hundred ..." is no number; it must not become one that can't be written.
+_LARGEST = 10**15
 _SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 
 
@@ -132,7 +134,7 @@ def _read_number(tokens: list[str], start: int) -> tuple[int, int]:
             at += 1
         elif word in _UNITS and (at == start or _may_follow(_UNITS[word], last)):
             current, last, at = current + _UNITS[word], _UNITS[word], at + 1
-        elif word in _SCALES:
+        elif word in _SCALES and current < _LARGEST:
             last, at = _SCALES[word], at + 1
             current = max(current, 1) * last
             if last > 100:

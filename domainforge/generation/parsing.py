@@ -14,7 +14,7 @@ from domainforge.prompts import PromptFile
 from domainforge.records import canonical_json
 from domainforge.reply_layout import LayoutError, parse_layout
 
-_CODE_FENCE = re.compile(r"\A\s*```(?:json)?\s*\n(.*)\n```\s*\Z", re.DOTALL)
+_CODE_FENCE = re.compile(r"\A\s*```(?:json)?[^\S\n]*\n(.*)\n```\s*\Z", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ def test_computed_numbers(text: str, computed: set[str]) -> None:
 
 def test_a_hostile_number_ends_nothing() -> None:
     assert computed_numbers(f"{'9' * 9000} and 12 and 9", KNOWN) == set()
+    assert computed_numbers(f"{'hundred ' * 9000} and 12 and 9", KNOWN) == set()
 
 
 QUESTION = "How many arches and landings has Veltren together, by the bridge and the ferry?"

@@ -152,3 +152,11 @@ def test_hostile_passages_end_soon(junk: str) -> None:
     begun = time.monotonic()
     find_reason(make_row(QUESTION, "Ilse Varga", passage=f"{VELTREN} {junk}"))
     assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("junk", ["a." * 9000, "a-b-" * 4000, "a@" * 9000, "\n" * 20_000])
+def test_hostile_replies_end_soon(junk: str) -> None:
+    said, begun = f"Ilse Varga {junk}", time.monotonic()
+    for row in (make_text(said, passage=f"{VELTREN} {ORDER}"), make_row(QUESTION, said)):
+        find_reason(row)
+    assert time.monotonic() - begun < 2
