@@ -6,12 +6,14 @@ more of them for each token than a large one, at a cost of the same order.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Literal
 
-from domainforge.generation.tasks import TaskConfig
+from domainforge.generation.requests import count_steps
+from domainforge.generation.tasks import TaskConfig, make_tasks
 from domainforge.generation.units import Form, Task, Unit, plan_units
 from domainforge.prompts import PromptFile
 from domainforge.wording import short_usd
@@ -129,7 +131,11 @@ RECIPES: Mapping[RecipeName, Recipe] = {
 
 @dataclass(frozen=True)
 class Need:
-    """What asking takes, estimated before anything is asked."""
+    """What asking takes, estimated before anything is asked.
+
+    Attributes:
+        requests: Every step of a chain is one; repairs and continuations come on top.
+    """
 
     requests: int
     prompt_tokens: int
@@ -146,7 +152,7 @@ class RecipePlan:
         row_tokens: Expected of all rows.
         need: What the teacher is asked for.
         usd: Expected cost; None where the price is not known.
-        cut: What the caps left of the dose, and what was left out; empty where they allow it all.
+        cut: What was left out and why, and what the caps leave of the dose; empty where nothing is.
     """
 
     name: RecipeName
@@ -208,11 +214,12 @@ def plan_recipe(
     sizes = [int(str(chunk["tokens"])) for chunk in about]
     counted = [_Counted(p, find_prompt(p.prompt), chunks, form, sides) for p in recipe.parts(form)]
     # Two passages that no pair can be made of, no names, no other document: nothing to ask.
+    idle = [part.name for part in counted if not part.places]
     counted = [part for part in counted if part.places]
-    wanted = dose = recipe.dose(sum(sizes))
+    dose = recipe.dose(sum(sizes))
+    whole = plan = _Dosed(counted, dose, sum(sizes))
     while True:
-        plan = _Dosed(counted, dose, sum(sizes))
-        taken, usd = afford(plan.need)
+        taken, _ = afford(plan.need)
         if taken <= _CAP_SHARE or not plan.need.requests:
             break
         if plan.is_least:
@@ -221,27 +228,35 @@ def plan_recipe(
             dropped = [part for part in counted if part.asks][-1]
             counted = [part for part in counted if part is not dropped]
         dose = min(dose * _CAP_SHARE / taken, dose * 0.95)
-    out = [p.prompt for p in recipe.parts(form) if p.prompt not in plan.names]
-    return RecipePlan(
-        name=name,
-        tasks=plan.tasks,
-        corpus_tokens=sum(sizes),
-        row_tokens=plan.row_tokens,
-        need=plan.need,
-        usd=usd,
-        cut=_tell_cut(wanted, dose, out, over=taken > 1),
-    )
+        plan = _Dosed(counted, dose, sum(sizes))
+
+    def count(dosed: _Dosed) -> None:
+        tasks = make_tasks(dosed.tasks, find_prompt)
+        dosed.count(Counter(unit.prompt.name for unit in plan_units(chunks, tasks, form, sides)))
+
+    count(plan)
+    if plan is not whole:
+        count(whole)
+    taken, usd = afford(plan.need)
+    found = RecipePlan(name, plan.tasks, sum(sizes), plan.row_tokens, plan.need, usd)
+    said = [f"Nothing in these documents for: {', '.join(idle)}."] if idle else []
+    said += _tell_cut(whole, plan, found, over=taken > 1)
+    return replace(found, cut=" ".join(said))
 
 
-def _tell_cut(wanted: float, dose: float, out: Sequence[str], *, over: bool) -> str:
+def _tell_cut(whole: "_Dosed", plan: "_Dosed", found: RecipePlan, *, over: bool) -> list[str]:
     said = []
-    if dose < wanted:
-        said.append(f"The caps of teacher.budget lower the dose from {wanted:.1f} to {dose:.1f}.")
+    if plan.row_tokens < whole.row_tokens:
+        dose = whole.row_tokens / max(1, found.corpus_tokens)
+        said.append(
+            f"The caps of teacher.budget lower that from {dose:.1f} tokens to {found.dose:.1f}."
+        )
+    out = [part.name for part in whole.parts if part not in plan.parts]
     if out:
-        said.append(f"Left out: {', '.join(out)}.")
+        said.append(f"Left out for the caps: {', '.join(out)}.")
     if over:
         said.append("Even so the run is likely to stop at a cap; what is paid for is kept.")
-    return " ".join(said)
+    return said
 
 
 class _Counted:
@@ -258,6 +273,7 @@ class _Counted:
         units: list[Unit] = list(plan_units(chunks, [Task(prompt, 1)], form, sides))
         self.name, self.share = part.prompt, part.share
         self.asks = prompt.header.asks
+        self.steps = count_steps(prompt, form)
         self.places = len(units)
         tokens = [sum(int(chunk["tokens"]) for chunk in unit.chunks) for unit in units] or [0]
         within = (
@@ -282,14 +298,19 @@ class _Dosed:
     """All parts at one dose."""
 
     def __init__(self, parts: Sequence[_Counted], dose: float, corpus_tokens: int) -> None:
-        whole = sum(part.share for part in parts)
+        self.parts = parts
+        share = sum(part.share for part in parts)
         tokens = dose * corpus_tokens
-        samples = [(part, part.samples(tokens * part.share / whole)) for part in parts]
+        samples = [(part, part.samples(tokens * part.share / share)) for part in parts]
         self.tasks = tuple(TaskConfig(prompt=part.name, per_chunk=n) for part, n in samples)
-        self.names = {part.name for part in parts}
         self.is_least = all(number == 1 for part, number in samples if part.asks)
-        self.row_tokens = round(sum(n * p.places * p.row_tokens for p, n in samples))
-        asked = [(part, number * part.places) for part, number in samples if part.asks]
+        self.count({part.name: number * part.places for part, number in samples})
+
+    def count(self, units: Mapping[str, int]) -> None:
+        """Take how many units each prompt has; those of pairs and spans don't grow with samples."""
+        each = [(part, units[part.name]) for part in self.parts]
+        self.row_tokens = round(sum(number * part.row_tokens for part, number in each))
+        asked = [(part, number * part.steps) for part, number in each if part.asks]
         self.need = Need(
             requests=sum(number for _, number in asked),
             prompt_tokens=math.ceil(sum(n * p.prompt_tokens for p, n in asked)),

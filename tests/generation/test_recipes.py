@@ -5,6 +5,7 @@ import pytest
 
 from domainforge.files import shipped_folder
 from domainforge.generation.recipes import RECIPES, Need, RecipePlan, plan_recipe
+from domainforge.generation.requests import count_steps
 from domainforge.generation.units import Form, Task, plan_units
 from domainforge.prompts import PromptFile, parse_prompt
 from tests.generation.prompts import make_chunk
@@ -76,12 +77,17 @@ def test_samples_follow_the_dose() -> None:
     assert small.corpus_tokens == 360
 
 
-def test_what_is_said_of_the_requests_is_what_is_planned() -> None:
+@pytest.mark.parametrize("form", ["chat", "completion"])
+def test_what_is_said_of_the_requests_is_what_is_planned(form: Form) -> None:
     chunks = corpus(6)
-    found = plan(chunks=chunks)
+    found = plan("rich", chunks, form)
     tasks = [Task(find_prompt(task.prompt), task.per_chunk) for task in found.tasks]
-    asked = [task for task in tasks if task.prompt.header.asks]
-    assert found.need.requests == len(list(plan_units(chunks, asked, "completion"))) > 0
+    units = list(plan_units(chunks, tasks, form))
+    assert found.need.requests == sum(count_steps(unit.prompt, form) for unit in units) > 0
+    if form == "chat":  # pairs: twice the samples are not twice the pairs; abstain: two steps
+        samples = {task.prompt: task.per_chunk for task in found.tasks}
+        assert samples["multi_hop"] > 1
+        assert {len(unit.prompt.steps) for unit in units} == {0, 1, 2}
     assert f"{found.need.requests:,} requests" in found.describe()
 
 
@@ -94,7 +100,8 @@ def test_a_cap_lowers_the_dose_and_says_so() -> None:
     capped = plan("rich", afford=afford)
     assert capped.need.requests <= whole.need.requests / 2
     assert capped.dose < whole.dose
-    assert "lower the dose from" in capped.describe()
+    lowered = f"lower that from {whole.dose:.1f} tokens to {capped.dose:.1f}."
+    assert lowered in capped.describe()
     assert "$1.50" in capped.describe()
 
 
@@ -102,7 +109,7 @@ def test_where_the_least_is_too_much_prompts_are_left_out() -> None:
     least = plan("rich", afford=lambda need: (2.0 if need.requests > 30 else 0.1, None))
     asked = [task.prompt for task in least.tasks if find_prompt(task.prompt).header.asks]
     assert asked == ["qa"]
-    assert "Left out: answer_first, rephrase" in least.describe()
+    assert "Left out for the caps: answer_first, rephrase." in least.describe()
 
 
 def test_what_can_only_stop_at_the_cap_is_told() -> None:
@@ -117,4 +124,4 @@ def test_rows_that_cost_nothing_are_always_made() -> None:
 def test_one_document_has_no_other_to_be_asked_about() -> None:
     found = plan("cheap", corpus(1))
     assert [task.prompt for task in found.tasks] == ["cloze"]
-    assert "Left out: not_said" in found.describe()
+    assert "Nothing in these documents for: not_said." in found.describe()
