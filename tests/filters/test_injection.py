@@ -159,4 +159,4 @@ def test_hostile_replies_end_soon(junk: str) -> None:
     said, begun = f"Ilse Varga {junk}", time.monotonic()
     for row in (make_text(said, passage=f"{VELTREN} {ORDER}"), make_row(QUESTION, said)):
         find_reason(row)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 5

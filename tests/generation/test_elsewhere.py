@@ -36,3 +36,14 @@ def test_documents_of_one_title_are_no_others() -> None:
 
 def test_one_document_has_no_other() -> None:
     assert find_elsewhere([MILL], 2) == []
+
+
+def test_the_only_sentence_of_another_document_is_found_from_everywhere() -> None:
+    chunks = [
+        make_chunk(f"The lamp number {at} was lit in {1000 + at} by Maud Tarrant.", 0, id=f"c{at}")
+        for at in range(40)
+    ]
+    found = find_elsewhere([*chunks[:20], BAKERS, *chunks[20:]], 2)
+    assert [len(turns) for turns in found] == [1] * 20 + [2] + [1] * 20
+    others = [turns[0].chunks[1]["id"] for turns in found if turns[0].chunks[0]["id"] != "chunk-2"]
+    assert others == ["chunk-2"] * 40
