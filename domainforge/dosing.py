@@ -1,11 +1,19 @@
 """What a recipe comes to under the teacher's price and caps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from domainforge.context import Context
-from domainforge.generation.recipes import Need, RecipeName, RecipePlan, plan_recipe
-from domainforge.teacher.prices import NANO, teacher_price
+from domainforge.generation.recipes import (
+    RECIPES,
+    Need,
+    RecipeName,
+    RecipePlan,
+    plan_recipe,
+)
+from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.prices import NANO, Price, teacher_price
 from domainforge.teacher.request import Usage
 
 
@@ -30,10 +38,7 @@ def plan_dose(
         ConfigError: There is a cap in dollars, and the price is unknown.
     """
     config = context.teacher_config
-    price = teacher_price(config)
-    if config.batch:
-        price = price.for_batch()
-    budget = config.budget
+    price, budget = _price(config), config.budget
 
     def afford(need: Need) -> tuple[float, float | None]:
         usage = Usage(need.prompt_tokens, need.completion_tokens)
@@ -51,10 +56,28 @@ def plan_dose(
     return plan_recipe(name, chunks, form, sides, context.prompt, afford)
 
 
-def caps_of(context: Context) -> dict[str, float | int | None]:
-    """Return what of the caps shapes a recipe's plan, for fingerprints."""
-    budget = context.teacher_config.budget
-    return {"max_usd": budget.max_usd, "max_tokens": budget.max_tokens}
+def identify_dose(name: RecipeName, context: Context) -> dict[str, Any]:
+    """Return what shapes a recipe's plan besides documents and prompts, for fingerprints.
+
+    The price does so only where there is a cap in dollars.
+    """
+    config, recipe = context.teacher_config, RECIPES[name]
+    budget = config.budget
+    identity: dict[str, Any] = {
+        "dose": [recipe.least, recipe.most, recipe.tokens],
+        "parts": [astuple(part) for part in recipe.parts(config.resolved_form)],
+        "max_usd": budget.max_usd,
+        "max_tokens": budget.max_tokens,
+    }
+    if budget.max_usd is not None:
+        price = _price(config)
+        identity["price"] = [str(price.request_nano_usd), *map(str, price.tiers)]
+    return identity
+
+
+def _price(config: TeacherConfig) -> Price:
+    price = teacher_price(config)
+    return price.for_batch() if config.batch else price
 
 
 def _each(usage: Usage, requests: int) -> Usage:

@@ -13,6 +13,7 @@ from domainforge.context import Context
 from domainforge.errors import DataError, PromptError
 from domainforge.evaluation.statistics import Interval, paired_interval
 from domainforge.filters.filtering import filter_rows
+from domainforge.filters.frame import frame_of
 from domainforge.generation.chains import Chain, ask_units
 from domainforge.generation.forms import form_of
 from domainforge.generation.given import silent_examples
@@ -287,7 +288,8 @@ class _Asked:
         chunks = {chunk["id"]: chunk for unit in self.units for chunk in unit.chunks}
         table = pa.Table.from_pylist(list(chunks.values()))
         made = example_table([row for row in self.rows if row.reason is None])
-        filtered = filter_rows(made, table, pipeline.filter)
+        frames = {unit.prompt.hash: frame_of(unit.prompt) for unit in self.units}
+        filtered = filter_rows(made, table, pipeline.filter, frames=frames)
         self.kept = filtered.kept.to_pylist()
         found = {row["id"]: row for row in [*self.kept, *filtered.dropped.to_pylist()]}
         for row in sorted(self.rows, key=lambda row: (row.unit, row.sample, row.item)):
@@ -334,7 +336,7 @@ class _Asked:
 
 
 def _task(prompt: PromptFile, pipeline: Pipeline, per_chunk: int | None) -> Task:
-    own = next((t for t in (pipeline.generate.tasks or ()) or () if t.prompt == prompt.name), None)
+    own = next((t for t in pipeline.generate.tasks or () if t.prompt == prompt.name), None)
     if own is None:
         return Task(prompt, per_chunk or 1)
     # The other version may not have them.

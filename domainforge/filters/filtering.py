@@ -13,6 +13,9 @@ from domainforge.filters.turns import read_rows
 from domainforge.records import GIVEN, canonical_json, chunk_ids_of
 from domainforge.tables import EXAMPLE_SCHEMA
 
+VERSION = 3
+"""Raised when the same rows could come out otherwise; in the fingerprint of all that filters."""
+
 _BATCH_ROWS = 1024
 
 

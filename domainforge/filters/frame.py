@@ -6,9 +6,13 @@ The passage's markers are found as leftovers (`phrases`); here it is the prompt'
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from domainforge.filters.rows import Evidence, FilterConfig, Row
 from domainforge.filters.words import words
+
+if TYPE_CHECKING:
+    from domainforge.prompts import PromptFile
 
 LEAKED_WORDS = 9
 """So many words of a prompt in a row are no chance; fewer are how anybody writes."""
@@ -19,6 +23,12 @@ _NOT_SAID = re.compile(
     r"|`[^`\n]*`",
     re.DOTALL,
 )
+
+
+def frame_of(prompt: "PromptFile") -> str:
+    """Return what a prompt tells the teacher, the passage aside."""
+    said = [text for step in prompt.steps for text in (step.system or "", step.user)]
+    return "\n".join(dict.fromkeys(said))
 
 
 def find_prompt_leak(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:

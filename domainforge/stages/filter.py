@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from domainforge.context import Context
 from domainforge.errors import PromptError
-from domainforge.filters.filtering import filter_rows
+from domainforge.filters.filtering import VERSION, filter_rows
+from domainforge.filters.frame import frame_of
 from domainforge.filters.rows import FilterConfig
 from domainforge.generation.coverage import COVERAGE, Coverage, tell_coverage
 from domainforge.records import GIVEN
@@ -49,8 +50,7 @@ def _frames(examples: pa.Table, context: Context) -> dict[str, str]:
             prompt = context.prompt(name)
         except PromptError:
             continue  # taken away or broken after its rows were made
-        said = [text for step in prompt.steps for text in (step.system or "", step.user)]
-        frames[prompt.hash] = "\n".join(dict.fromkeys(said))
+        frames[prompt.hash] = frame_of(prompt)
     return frames
 
 
@@ -72,5 +72,5 @@ STAGE = Stage(
     run=run,
     writes="kept",
     reads=("chunk", "generate"),
-    version=3,
+    version=VERSION,
 )

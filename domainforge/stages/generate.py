@@ -12,9 +12,11 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from domainforge.context import Context
-from domainforge.dosing import caps_of, plan_dose
+from domainforge.dosing import identify_dose, plan_dose
 from domainforge.errors import DataError
+from domainforge.filters.filtering import VERSION as FILTER_VERSION
 from domainforge.filters.filtering import filter_rows
+from domainforge.filters.frame import frame_of
 from domainforge.generation.coverage import Coverage
 from domainforge.generation.foresight import CallCount, foresee
 from domainforge.generation.forms import is_delimited, known_form
@@ -124,7 +126,7 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
             config.rounds,
             lambda times: _units(tasks, chunks, sides, context, times),
             harvest,
-            lambda rows: _cover(rows, inputs.table("chunk"), context),
+            lambda rows: _cover(rows, units, inputs.table("chunk"), context),
             context.say,
         )
         price = teacher_price(context.teacher_config).describe()
@@ -157,14 +159,14 @@ def identify(config: GenerateConfig, context: Context) -> dict[str, Any]:
     files = _prompt_files(config, context)
     prompts: dict[str, Any] = {"prompts": {file.name: file.hash for file in files}}
     if config.named_recipe is not None:
-        prompts["caps"] = caps_of(context)
+        prompts["recipe"] = identify_dose(config.named_recipe, context)
     if not any(file.header.asks for file in files):
         return prompts
     # Later rounds ask about what the filter left without a row.
-    kept_by = shaping_values(context.filter_config) if config.rounds > 1 else None
+    kept_by = [FILTER_VERSION, shaping_values(context.filter_config)]
     return {
         **prompts,
-        **({"filter": kept_by} if kept_by else {}),
+        **({"filter": kept_by} if config.rounds > 1 else {}),
         "teacher": teacher_identity(context.teacher_config, context.project),
         "form": context.teacher_config.resolved_form,
         **_schema_identity(files, context),
@@ -302,11 +304,16 @@ def _sides(inputs: Inputs) -> dict[str, str]:
     return {row["id"]: row["side"] for row in inputs.table("assign").to_pylist()}
 
 
-def _cover(rows: Sequence[Example], chunks: pa.Table, context: Context) -> Coverage:
+def _cover(
+    rows: Sequence[Example], units: Sequence[Unit], chunks: pa.Table, context: Context
+) -> Coverage:
     """Find what the rows that pass the filter rest on."""
     coverage = Coverage(chunks.to_pylist())
     made = example_table(row for row in rows if row.reason is None)
-    coverage.add(filter_rows(made, chunks, context.filter_config).kept.to_pylist())
+    prompts = {unit.prompt.hash: unit.prompt for unit in units}
+    frames = {key: frame_of(prompt) for key, prompt in prompts.items()}
+    filtered = filter_rows(made, chunks, context.filter_config, frames=frames)
+    coverage.add(filtered.kept.to_pylist())
     return coverage
 
 
