@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from textwrap import indent
 from typing import IO
 
 from rich.console import Console, Group, RenderableType
@@ -116,7 +117,7 @@ class PlainLines:
         elif kind == "stage" and line is not None:
             self._write_stage(line, event)
         elif kind == "note":
-            self._write(f"  {printable(str(event['text']))}")
+            self._write_note(event["text"])
         elif kind == "stopped" and line is not None:
             told = f" at {_describe_progress(line)}" if line.total else ""
             self._write(f"{line.name}: stopped{told}")
@@ -125,6 +126,9 @@ class PlainLines:
             if now - self._last >= _PLAIN_SECONDS and (line.done < line.total or not line.total):
                 self._last = now
                 self._write(f"  {line.name}: {_describe_progress(line)}")
+
+    def _write_note(self, note: object) -> None:
+        self._write(indent(printable(str(note)), "  "))
 
     def _write_stage(self, line: StageLine, event: Event) -> None:
         if line.state == "running":
@@ -137,7 +141,7 @@ class PlainLines:
             return
         self._write(f"{line.name}: {account}, {short_time(line.seconds or 0)}")
         for note in event.get("notes") or ():
-            self._write(f"  {printable(str(note))}")
+            self._write_note(note)
 
 
 class JsonLines:

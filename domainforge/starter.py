@@ -36,8 +36,8 @@ ENDPOINT_HINT = (
     *MONEY_HINT,
 )
 PROMPT_HINT = (
-    "To change how it asks: `domainforge prompts show qa > prompts/qa.md`, edit, and",
-    "`domainforge prompts check qa`. A new file in prompts/ is a new kind of example.",
+    "To change how it asks: `domainforge prompts edit qa`; `domainforge prompts list` names them",
+    "all. A new file in prompts/ (`domainforge prompts new`) is a new kind of example.",
 )
 EXAM_HINT = (
     "Questions whose answers you know, one a line, measure what the student learned:",

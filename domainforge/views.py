@@ -301,8 +301,9 @@ def _print(console: Console, text: Text, indent: int = 0) -> None:
 
 def _print_yields(console: Console, status: RunStatus) -> None:
     barren = barren_documents(status.yields)
-    passages = sum(entry.barren for entry in status.yields)
-    total = sum(entry.passages for entry in status.yields)
+    passages = frozenset[str]().union(*(entry.passages for entry in status.yields))
+    # One prompt's row is enough.
+    fruitful = frozenset[str]().union(*(e.passages - e.barren for e in status.yields))
     planned = sum(entry.planned for entry in status.yields)
     kept = sum(entry.kept for entry in status.yields)
     rows = sum(entry.rows for entry in status.yields)
@@ -310,7 +311,10 @@ def _print_yields(console: Console, status: RunStatus) -> None:
     said = f"{kept:,} rows kept of {planned:,} planned ({share})"
     if rows != kept:  # some replies came to several
         said = f"{kept:,} of {planned:,} planned requests came to {rows:,} kept rows ({share})"
-    say(console, f"yield: {said}; {passages} of {total} passages produced nothing")
+    say(
+        console,
+        f"yield: {said}; {len(passages - fruitful)} of {len(passages)} passages produced nothing",
+    )
     if barren:
         more = f" and {len(barren) - _LISTED} more" if len(barren) > _LISTED else ""
         names = printable(", ".join(barren[:_LISTED])) + more

@@ -18,7 +18,6 @@ from domainforge.generation.foresight import CallCount
 from domainforge.generation.recipes import RECIPES
 from domainforge.pipeline_file import check_pipeline
 from domainforge.stages.evaluate import EvaluateConfig
-from domainforge.stages.generate import GenerateConfig
 from domainforge.starter import pipeline_text, run_name, write_pipeline
 from domainforge.teacher.config import BudgetConfig, PriceConfig, TeacherConfig
 from domainforge.teacher.prices import find_price
@@ -32,7 +31,12 @@ _CHARS_PER_PASSAGE = 800
 _MOST_COUNTED_BYTES = 20_000_000
 _NAMES = ("base_url", "model", "api_key_env")
 
-_OR_QUESTIONS = "Or a number: plain questions about each passage."
+_DOSES = ", ".join(f"{name} {each.least:g} to {each.most:g}" for name, each in RECIPES.items())
+_WHAT_A_RECIPE_IS = (
+    "What is asked and how often, by the size of the documents. Tokens of rows for each token of "
+    f"them, fewer the larger they are: {_DOSES}. "
+    "Or a number: so many plain questions about each passage."
+)
 
 
 class Outcome(NamedTuple):
@@ -192,18 +196,18 @@ class _Wizard:
         return self.asker.ask("Student", check, "embedded")
 
     def _ask_budget(self, values: Mapping[str, Any], places: Sequence[Place]) -> dict[str, Any]:
-        self.asker.head("Recipe", f"{hint_of(GenerateConfig, 'recipe')} {_OR_QUESTIONS}")
+        self.asker.head("Recipe", _WHAT_A_RECIPE_IS)
+        names = ", ".join(RECIPES)
 
         def check(answer: str) -> dict[str, Any]:
             if answer in RECIPES:
                 return {"recipe": answer}
             if not answer.isdecimal() or not 1 <= int(answer) <= 1000:
-                names = ", ".join(RECIPES)
                 raise ConfigError(f"write {names}, or a number from 1 to 1000, not {answer!r}")
             return {"tasks": [{"prompt": "qa", "per_chunk": int(answer)}]}
 
         while True:
-            generate = self.asker.ask("Recipe", check, "default")
+            generate = self.asker.ask(f"Recipe ({names}, or a number)", check, "default")
             calls = self._predict({**values, "generate": generate}, places)
             if self.asker.ask_yes(f"{calls}; go on?", default=True):
                 return generate

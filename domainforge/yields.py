@@ -20,8 +20,8 @@ class DocumentYield:
         planned: Requests planned.
         kept: Requests that came to a row that passed the filter.
         rows: These rows; more than `kept` where a reply makes several.
-        passages: Chunks asked about.
-        barren: Chunks that produced no kept row.
+        passages: Ids of the chunks asked about.
+        barren: Of these, the ones that produced no kept row.
     """
 
     uri: str
@@ -30,8 +30,8 @@ class DocumentYield:
     planned: int
     kept: int
     rows: int
-    passages: int
-    barren: int
+    passages: frozenset[str]
+    barren: frozenset[str]
 
 
 def document_yields(folder: Path) -> list[DocumentYield]:
@@ -46,20 +46,21 @@ def document_yields(folder: Path) -> list[DocumentYield]:
             (row["chunk_id"], row["prompt"], row["unit"], row["sample"]) for row in rows
         }
     )
-    groups: dict[tuple[str, str], list[tuple[int, int, int]]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[tuple[str, int, int, int]]] = defaultdict(list)
     for row in plan:
         cell = (row["chunk_id"], row["prompt"])
-        groups[(row["uri"], row["prompt"])].append((row["planned"], kept[cell], made[cell]))
+        counts = (row["chunk_id"], row["planned"], kept[cell], made[cell])
+        groups[(row["uri"], row["prompt"])].append(counts)
     return [
         DocumentYield(
             uri=uri,
             prompt=prompt,
             asked=prompt in asked,
-            planned=sum(planned for planned, _, _ in cells),
-            kept=sum(requests for _, requests, _ in cells),
-            rows=sum(number for _, _, number in cells),
-            passages=len(cells),
-            barren=sum(not requests for _, requests, _ in cells),
+            planned=sum(planned for _, planned, _, _ in cells),
+            kept=sum(requests for _, _, requests, _ in cells),
+            rows=sum(number for _, _, _, number in cells),
+            passages=frozenset(chunk_id for chunk_id, *_ in cells),
+            barren=frozenset(chunk_id for chunk_id, _, requests, _ in cells if not requests),
         )
         for (uri, prompt), cells in sorted(groups.items())
     ]

@@ -212,7 +212,7 @@ def test_plain_lines_tell_starts_ends_notes_and_progress_now_and_then() -> None:
         (0, {"event": "run", "name": "quickstart", "seed": 7}),
         (0, {**unchanged, "state": "unchanged", "seconds": None}),
         (0, start("generate")),
-        (1, {"event": "note", "text": "Starting the teacher ..."}),
+        (1, {"event": "note", "text": "Starting the teacher ...\nin two lines"}),
         *[(1.0, progress(step, 450, kept=step // 2, tokens=20 * step)) for step in range(1, 25)],
         (1, finish("generate", notes=["8 requests failed after all retries"])),
         (0, start("train")),
@@ -222,7 +222,7 @@ def test_plain_lines_tell_starts_ends_notes_and_progress_now_and_then() -> None:
         "run quickstart, seed 7",
         "ingest: unchanged, 450 of 450 requests done",
         "generate: started",
-        "  Starting the teacher ...",
+        "  Starting the teacher ...\n  in two lines",
         "  generate: 9 of 450, 1.0/s, 44% kept, 180 tokens (20/s), about 7m21s left",
         "  generate: 19 of 450, 1.0/s, 47% kept, 380 tokens (20/s), about 7m11s left",
         "generate: 412 of 450 requests done, 30 dropped (cut_off 18, off_schema 12), "

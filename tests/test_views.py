@@ -14,16 +14,17 @@ from domainforge.yields import DocumentYield
 
 
 def status_of(rows: int, asking: Mapping[str, Any]) -> str:
-    counts = {"planned": 4, "kept": 3, "rows": rows, "passages": 2, "barren": 1}
-    entry = DocumentYield("mill.md", "facts", asked=True, **counts)
+    both, second = frozenset({"one", "two"}), frozenset({"two"})
+    facts = DocumentYield("mill.md", "facts", True, 3, 2, rows - 1, both, second)
+    cloze = DocumentYield("mill.md", "cloze", False, 1, 1, 1, frozenset({"one"}), frozenset())
     printed = StringIO()
-    status = RunStatus("small", (), active=False, asking=asking, yields=[entry], scores=None)
+    status = RunStatus("small", (), active=False, asking=asking, yields=[facts, cloze], scores=None)
     print_status(Console(width=200, file=printed), status)
     return printed.getvalue()
 
 
 def test_many_rows_of_one_reply_are_told_apart_from_requests() -> None:
-    end = "1 of 2 passages produced nothing"
+    end = "1 of 2 passages produced nothing"  # each counts once, whatever was asked about it
     assert f"yield: 3 rows kept of 4 planned (75%); {end}" in status_of(3, {})
     several = "3 of 4 planned requests came to 11 kept rows (75%)"
     assert f"yield: {several}; {end}" in status_of(11, {})

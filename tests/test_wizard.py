@@ -53,6 +53,8 @@ def test_defaults_write_a_pipeline_that_loads(project: Path) -> None:
     assert pipeline.teacher.embedded
     assert pipeline.train.student == "embedded"
     assert pipeline.generate.recipe == "default"
+    assert "cheap 1 to 3, default 4 to 12, rich 12 to 40" in said(result)
+    assert "Recipe (cheap, default, rich, or a number) [default]:" in said(result)
     assert pipeline.evaluate.exam is None
     assert not (project / "runs").exists(), "the answer to `Run it now?` is no unless said"
 

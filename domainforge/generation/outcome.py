@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from domainforge.errors import DataError
+from domainforge.generation.novelty import REPEATING
 from domainforge.records import GIVEN, NO_TEACHER, Example
 from domainforge.stage import Account, StageResult
 
@@ -79,6 +80,7 @@ def sum_up(
     if figures is None:
         figures = {**_NOTHING_ASKED, "teacher": GIVEN if given else NO_TEACHER}
     told = [*notes, *_tell_free(given, silent), *_tell_failed(rows.failed)]
+    told += _tell_repeating(rows.dropped)
     if figures["asked_again"]:
         told.append(
             f"{figures['asked_again']} requests were in flight when an earlier run ended, and may "
@@ -116,6 +118,17 @@ def _tell_failed(failed: Sequence[Example]) -> list[str]:
     return [
         f"{len(failed)} requests failed and have no row ({counts}); run again with --from generate "
         "to ask them once more (replies in the ledger are not asked again)"
+    ]
+
+
+def _tell_repeating(dropped: Sequence[Example]) -> list[str]:
+    left = [row for row in dropped if row.reason == REPEATING]
+    if not left:
+        return []
+    places = len({(row.prompt, row.chunk_id, row.unit) for row in left})
+    return [
+        f"{len(left):,} requests were not asked and cost nothing ({REPEATING}): at {places:,} "
+        "places the last rows said what earlier ones say; `generate: {novelty: null}` asks them all"
     ]
 
 

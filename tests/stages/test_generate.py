@@ -511,6 +511,7 @@ def test_a_passage_with_nothing_new_is_left_and_accounted_for(tmp_path: Path) ->
         assert len(server.seen) == seen
     stopped = result.account.dropped["repeating"]
     assert stopped > 0
+    assert any(f"{stopped} requests were not asked" in note for note in result.notes)
     assert (seen, result.account.done) == (36 - stopped, 36 - stopped)
     assert folder_hash(output) == folder_hash(same)
     rows = output.read("dropped").to_pylist()
