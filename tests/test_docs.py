@@ -7,6 +7,7 @@ import typer.main
 
 from domainforge.cli import INTERRUPTED, VERDICT_CODES, app
 from domainforge.errors import DomainForgeError
+from domainforge.generation.recipes import RECIPES, Part
 from domainforge.reference import pipeline_reference
 
 ROOT = Path(__file__).parent.parent
@@ -63,6 +64,23 @@ def test_links_between_papers_lead_somewhere() -> None:
             r"`((?:docs|benchmarks|pipelines|data|tests)/[\w./-]+)`", page.read_text()
         ):
             assert (ROOT / name).exists(), f"{page.name} names {name}, which isn't there"
+
+
+def test_the_table_of_recipes_is_current() -> None:
+    table = (ROOT / "docs" / "prompts.md").read_text().split("| recipe | dose |")[1]
+    before: list[set[str]] = [set(), set()]
+    for line, (name, recipe) in zip(table.splitlines()[2:], RECIPES.items(), strict=False):
+        _, named, dose, tokens, *asked, _ = (cell.strip() for cell in line.split("|"))
+        assert (named, dose) == (f"`{name}`", f"{recipe.least:g} to {recipe.most:g}")
+        assert tokens == f"{recipe.tokens:,}"
+        for at, parts in enumerate((recipe.chat, recipe.completion)):
+            told = set(re.findall(r"`(\w+)`", asked[at]))
+            before[at] = told | (before[at] if "the same" in asked[at] else set())
+            assert before[at] == _prompts_of(parts), f"{name}: {asked[at]}"
+
+
+def _prompts_of(parts: tuple[Part, ...]) -> set[str]:
+    return {part.prompt for part in parts}
 
 
 def test_the_quickstart_names_every_exit_status() -> None:
