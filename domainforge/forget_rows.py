@@ -32,7 +32,8 @@ from domainforge.tables import content_hash
 
 MARK = "forgotten.json"
 _BY_DOCUMENT = ("chunk", "assign")
-_BY_ROW = ("ingest", "generate", "filter", "dedup", "split")
+_OF_EXAMPLES = ("generate", "filter", "dedup", "split")
+_BY_ROW = ("ingest", *_OF_EXAMPLES)
 _BATCH_ROWS = 512
 
 
@@ -65,12 +66,15 @@ def new_account(folder: Path, manifest: Manifest, traces: Traces) -> dict[str, A
     done, by_reason = 0, Counter[str]()
     documents: set[str] = set()
     for name in manifest.tables:
-        if name == "plan":
-            continue
         for path in sorted((folder / name).glob("part-*.parquet")):
+            # Plans and coverage tell of examples, and have none.
+            if manifest.stage in _OF_EXAMPLES and "reason" not in pq.read_schema(path).names:
+                continue
             for row in read_rows(path):
                 if not traces.owns(row):
                     continue
+                if manifest.stage == "generate" and row["item"]:
+                    continue  # of what one request came to, the first row counts for it
                 documents.add(str(row.get("document_id")))
                 if row.get("reason"):
                     by_reason[str(row["reason"])] += 1
