@@ -61,10 +61,10 @@ class Arm:
 
 
 ARMS = {
-    "documents": Arm("plain", "stories", PLAIN, Mixture(documents=1, examples=0)),
-    "plain questions": Arm("plain", "stories", PLAIN, Mixture(documents=0, examples=1)),
-    "default recipe": Arm("default", "stories", None, Mixture(replay=0.1)),
-    CONTROL: Arm("others", "others", None, Mixture(replay=0.1)),
+    "documents": Arm("plain", "stories", PLAIN, Mixture(documents=1, examples=0, replay=0)),
+    "plain questions": Arm("plain", "stories", PLAIN, Mixture(documents=0, examples=1, replay=0)),
+    "default recipe": Arm("default", "stories", None, Mixture()),
+    CONTROL: Arm("others", "others", None, Mixture()),
 }
 
 

@@ -40,7 +40,7 @@ def _raw_documents(project: Path, full: Finished) -> Finished:
     train = full.record["stages"]["train"]["figures"]
     times = full.record["pipeline"]["train"]["mixture"]["documents"]
     weight = round(times * train["tokens_per_epoch"] / train["text_tokens_per_epoch"], 2)
-    raw = {"documents": weight, "examples": 0}
+    raw = {"documents": weight, "examples": 0, "replay": 0}
     return run_pipeline(project, PIPELINE, *sets(name="raw-documents", seed=7, train__mixture=raw))
 
 

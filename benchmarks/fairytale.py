@@ -102,7 +102,7 @@ def prepare(data: Path, project: Path, count: int) -> int:
     common = (
         "teacher: embedded\nassign: {test_share: 0}\n"
         "train: {method: full, learning_rate: 4.0e-4, epochs: 2, "
-        "mixture: {documents: 6, examples: 1}}\n"
+        "mixture: {documents: 6, examples: 1, replay: 0}}\n"
     )
     (project / "control.yaml").write_text(f"name: control\nsources: [{{files: others}}]\n{common}")
     (project / "stories.yaml").write_text(

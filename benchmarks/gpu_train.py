@@ -203,7 +203,7 @@ def measure(base: Path, work: Path, setting: Setting, tokens: int, peak: float) 
     device = choose_device()
     clock = Clock(device)
     config = TrainConfig(
-        **asdict(setting), epochs=1, mixture=Mixture(documents=1), checks_per_epoch=1
+        **asdict(setting), epochs=1, mixture=Mixture(documents=1, replay=0), checks_per_epoch=1
     )
     rows = [
         {"id": str(index), "kind": "text", "text": text, "messages": None}

@@ -17,7 +17,7 @@ class Mixture(Settings):
         1.0, ge=0, description="Times each example that the teacher wrote is seen per epoch."
     )
     replay: float = Field(
-        0.0,
+        0.1,
         ge=0,
         lt=1,
         description="Share of an epoch's tokens that are general rows (`split.replay`), against "

@@ -38,7 +38,7 @@ QUICK = TrainConfig(
     learning_rate=5e-3,
     sequence_tokens=128,
     sequences_per_step=2,
-    mixture=Mixture(documents=1),
+    mixture=Mixture(documents=1, replay=0),
     threads=1,
 )
 

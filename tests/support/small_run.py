@@ -96,7 +96,7 @@ def pipeline_values(base_url: str, **more: Any) -> dict[str, Any]:
         "teacher": {"base_url": base_url, "model": "local-teacher", "json_schema": "yes"},
         "generate": {"tasks": [{"prompt": "ask", "per_chunk": 6}]},
         "dedup": {"near_jaccard": 0.4},
-        "train": {"student": "student"},
+        "train": {"student": "student", "mixture": {"replay": 0}},
         "min_yield_share": 0,
         **more,
     }

@@ -91,6 +91,7 @@ def pipeline_values(base_url: str, **more: Mapping[str, Any] | Any) -> dict[str,
             "sequence_tokens": 256,
             "checks_per_epoch": 1,
             "threads": 1,
+            "mixture": {"replay": 0},
         },
         "evaluate": {"exam": "exam.jsonl", "control": "control", "max_answer_tokens": 4},
     }

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domainforge.training.config import TrainConfig
+from domainforge.training.config import Mixture, TrainConfig
 from domainforge.training.packing import SMALLEST_ROW_TOKENS, cut_long, pack_rows, sequence_columns
 from domainforge.training.plan import plan_training
 from domainforge.training.render import IGNORED, Rendered, render_row
@@ -98,7 +98,7 @@ def test_packed_rows_do_not_see_each_other(tiny_student: Path, tmp_path: Path, t
     tokenizer = load_tokenizer(tiny_student)
     rows = make_rows(texts, 3)
     rendered = [render_row(r, tokenizer) for r in rows]
-    config = TrainConfig(sequence_tokens=200)
+    config = TrainConfig(sequence_tokens=200, mixture=Mixture(replay=0))
     plan, bins = plan_training(rows, rendered, config, 7)
     assert max(len(packed) for packed in bins) > 1
     data = Dataset.from_dict(sequence_columns(bins))

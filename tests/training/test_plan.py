@@ -56,7 +56,7 @@ def test_each_kind_is_seen_as_often_as_the_mixture_says(
 def test_a_fractional_repeat_takes_other_rows_with_another_seed() -> None:
     rows = [{"id": str(index), "kind": "text"} for index in range(40)]
     whole = [rendered(row["id"], 20) for row in rows]
-    config = TrainConfig(mixture=Mixture(documents=0.5))
+    config = TrainConfig(mixture=Mixture(documents=0.5, replay=0))
 
     def taken(seed: int) -> set[str]:
         return {r.id for packed in plan_training(rows, whole, config, seed)[1] for r in packed}
@@ -82,7 +82,7 @@ def test_steps_and_checks(settings: dict[str, Any], steps: int, every: int) -> N
 def test_rows_without_a_trained_token_are_named_and_left_out() -> None:
     rows = [{"id": "a", "kind": "chat"}, {"id": "b", "kind": "chat"}]
     whole = [rendered("a", 9, trained=False), rendered("b", 9)]
-    plan, bins = plan_training(rows, whole, TrainConfig(), 7)
+    plan, bins = plan_training(rows, whole, TrainConfig(mixture=Mixture(replay=0)), 7)
     assert plan.untrainable == ("a",)
     assert [[r.id for r in packed] for packed in bins] == [["b"]]
 
@@ -161,6 +161,6 @@ def test_a_text_that_a_teacher_wrote_is_an_example() -> None:
     rows = [{"id": "d", "kind": "text", "prompt_hash": ""}]
     rows += [{"id": "t", "kind": "text", "prompt_hash": "ab"}]
     rendered = [Rendered(row["id"], [1, 2, 3], [1, 2, 3]) for row in rows]
-    config = TrainConfig(mixture=Mixture(documents=3, examples=1))
+    config = TrainConfig(mixture=Mixture(documents=3, examples=1, replay=0))
     plan, _ = plan_training(rows, rendered, config, 7)
     assert (plan.text_rows, plan.chat_rows) == (3, 1)

@@ -30,7 +30,7 @@ QUICK: dict[str, Any] = {
     "epochs": 3,
     "learning_rate": 5e-3,
     "sequence_tokens": 96,
-    "mixture": Mixture(documents=1),
+    "mixture": Mixture(documents=1, replay=0),
     "threads": 1,
 }
 
