@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -58,14 +58,32 @@ def jaccard(left: Hashes, right: Hashes) -> float:
     return shared / (left.size + right.size - shared)
 
 
+class ShingledText:
+    """A text to be compared with many others: its shingles are made once."""
+
+    def __init__(self, text: str, shingling: Shingling) -> None:
+        self._words = split_words(text)
+        self._shingling = shingling
+
+    def jaccard(self, other: "ShingledText") -> float:
+        """Return how alike two texts are, by the shingles that suit the shorter one."""
+        shortest = min(len(self._words), len(other._words))
+        if shortest < self._shingling.long_text_words:
+            return jaccard(self._chars, other._chars)
+        return jaccard(self._word_runs, other._word_runs)
+
+    @cached_property
+    def _chars(self) -> Hashes:
+        return char_shingles(self._words, self._shingling.chars)
+
+    @cached_property
+    def _word_runs(self) -> Hashes:
+        return word_shingles(self._words, self._shingling.words)
+
+
 def text_jaccard(left: str, right: str, shingling: Shingling) -> float:
     """Return how alike two texts are, by the shingles that suit the shorter one."""
-    first, second = split_words(left), split_words(right)
-    if min(len(first), len(second)) < shingling.long_text_words:
-        make, size = char_shingles, shingling.chars
-    else:
-        make, size = word_shingles, shingling.words
-    return jaccard(make(first, size), make(second, size))
+    return ShingledText(left, shingling).jaccard(ShingledText(right, shingling))
 
 
 def _windows(items: Hashes, size: int) -> Hashes:

@@ -4,8 +4,9 @@ Pairs are how EntiGraph (Yang et al. 2024, arXiv 2409.07431) makes much text of 
 relation is written about on its own.
 """
 
+import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from domainforge.generation.names import rank_places
 from domainforge.generation.subjects import Chunk, Subject, make_subject, take_passages
@@ -51,20 +52,23 @@ def find_entity_pairs(
     """
     subjects = []
     for held in _by_document(chunks, names):
+        everywhere = {place for counts in held.values() for place in counts}
         waiting = list(_pairs_in_turn(held))
         for _ in range(per_chunk):
             # Chunk by chunk one more, so that a larger number keeps the pairs that were there.
             begun: set[int] = set()
             left = []
-            for pair in waiting:
-                ranked, firsts = _rank_for_both(held[pair[0]], held[pair[1]])
-                first = next((place for place in firsts if place not in begun), None)
-                if first is None:
+            for number, pair in enumerate(waiting):
+                if begun == everywhere:
+                    left += waiting[number:]
+                    break
+                ranked = _rank_for_both(held[pair[0]], held[pair[1]], begun)
+                if not ranked:
                     left.append(pair)
                     continue
-                begun.add(first)
-                rest = (chunks[place] for place in ranked if place != first)
-                subjects.append(_pair_up(pair, (chunks[first], *rest), most_tokens))
+                begun.add(ranked[0])
+                about = [chunks[place] for place in ranked]
+                subjects.append(_pair_up(pair, about, most_tokens))
             waiting = left
     return subjects
 
@@ -88,9 +92,12 @@ def _pairs_in_turn(held: Names) -> Iterator[tuple[str, str]]:
     """Yield pairs, each once: every name with its closest partner, then with its next."""
     partners = _partners(held)
     seen: set[frozenset[str]] = set()
-    for turn in range(max(map(len, partners.values()), default=0)):
+    for turn in itertools.count():
+        partners = {name: others for name, others in partners.items() if turn < len(others)}
+        if not partners:
+            return
         for name, others in partners.items():
-            if turn < len(others) and (pair := frozenset((name, others[turn]))) not in seen:
+            if (pair := frozenset((name, others[turn]))) not in seen:
                 seen.add(pair)
                 yield name, others[turn]
 
@@ -112,11 +119,17 @@ def _partners(held: Names) -> dict[str, list[str]]:
     return found
 
 
-def _rank_for_both(one: Counter[int], other: Counter[int]) -> tuple[list[int], list[int]]:
-    """Order the places that hold either name, both first; and tell which a pair may begin with."""
+def _rank_for_both(one: Counter[int], other: Counter[int], begun: Set[int]) -> list[int]:
+    """Order the places that hold either name: where a pair may begin, then those with both first.
+
+    Empty where every place that it may begin with has begun another.
+    """
+    firsts = one.keys() & other.keys() or one.keys() | other.keys()
+    if firsts <= begun:  # found before anything is sorted: of many names that is the most frequent
+        return []
     ranked = sorted(
         one.keys() | other.keys(),
         key=lambda place: (-min(one[place], other[place]), -one[place] - other[place], place),
     )
-    shared = [place for place in ranked if place in one and place in other]
-    return ranked, shared or ranked
+    first = next(place for place in ranked if place in firsts and place not in begun)
+    return [first, *(place for place in ranked if place != first)]

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from pydantic import Field
 
-from domainforge.deduplicate.shingles import Shingling, text_jaccard
+from domainforge.deduplicate.shingles import ShingledText, Shingling
 from domainforge.generation.units import Unit
 from domainforge.records import Example, said_in
 from domainforge.stage import Settings
@@ -54,11 +54,13 @@ class _Open:
         waves: Those that were not asked yet.
         pending: Samples of the wave that is on its way.
         said: What rows of earlier waves say.
+        earlier: The same, to be compared with.
         fresh: What the rows of this wave say, by sample.
     """
 
     waves: list[list[Unit]]
     said: list[str]
+    earlier: list[ShingledText]
     pending: set[int] = field(default_factory=set)
     fresh: dict[int, list[str]] = field(default_factory=dict)
 
@@ -97,7 +99,9 @@ class Waves:
             samples = list(group)
             size = config.wave
             waves = [samples[start : start + size] for start in range(0, len(samples), size)]
-            opened = self._open[place] = _Open(waves, self.said.setdefault(place, []))
+            said = self.said.setdefault(place, [])
+            earlier = [ShingledText(text, _SHINGLING) for text in said]
+            opened = self._open[place] = _Open(waves, said, earlier)
             yield from _begin_wave(opened)
 
     def after(self, unit: Unit, rows: Iterable[Example]) -> list[Unit]:
@@ -132,11 +136,10 @@ class Waves:
         new = [text for _, texts in sorted(opened.fresh.items()) for text in texts]
         repeats = 0
         for text in new:
-            repeats += any(
-                text_jaccard(text, earlier, _SHINGLING) >= config.near_jaccard
-                for earlier in opened.said
-            )
+            own = ShingledText(text, _SHINGLING)
+            repeats += any(own.jaccard(one) >= config.near_jaccard for one in opened.earlier)
             opened.said.append(text)
+            opened.earlier.append(own)
         opened.fresh.clear()
         if not new or repeats / len(new) < config.stop_share:
             return None

@@ -11,7 +11,8 @@ from domainforge.generation.term_weights import TermWeights
 LEAST_COSINE = 0.05
 # Above it they say the same, so that a question needs only one of them.
 MOST_COSINE = 0.95
-# Looked at besides those asked for, since some of the nearest may be copies.
+# Looked at besides those asked for, since some of the nearest may be copies. In steps that double:
+# who is nearest is chosen among so many, and mustn't change when a few more are asked for.
 _MORE_LOOKED_AT = 16
 
 
@@ -28,7 +29,8 @@ def find_pairs(chunks: Sequence[Chunk], weights: TermWeights, per_chunk: int) ->
     """
     linked = _linked(chunks, weights)
     choices = []
-    for index, near in enumerate(weights.nearest(per_chunk + _MORE_LOOKED_AT)):
+    looked_at = 1 << (per_chunk + _MORE_LOOKED_AT - 1).bit_length()
+    for index, near in enumerate(weights.nearest(looked_at)):
         close = (each.index for each in near if LEAST_COSINE <= each.cosine <= MOST_COSINE)
         choices.append(list(dict.fromkeys((*linked[index], *close)))[:per_chunk])
     seen: set[tuple[int, int]] = set()
