@@ -53,17 +53,22 @@ class PromptFile:
     """A prompt file, read and checked.
 
     Attributes:
-        hash: SHA-256 of the file's text; in the lineage of every row.
+        text: The whole file.
         steps: The chat form, in order; the last reply makes the example.
         completion: The few-shot body, or None.
     """
 
     name: str
     path: Path
-    hash: str
+    text: str
     header: PromptHeader
     steps: tuple[Step, ...]
     completion: str | None
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the file's text; in the lineage of every row."""
+        return text_hash(self.text)
 
     @cached_property
     def schema(self) -> dict[str, Any]:
@@ -168,7 +173,7 @@ def parse_prompt(path: Path) -> PromptFile:
     if completion is None and header.completion is not None:
         raise PromptError(f"{path}: has 'completion:' in its header but no '<!-- completion -->'")
     _check_schema(path, header.reply)
-    prompt = PromptFile(path.stem, path, text_hash(text), header, steps, completion)
+    prompt = PromptFile(path.stem, path, text, header, steps, completion)
     _check_example(prompt)
     _check_reply_form(prompt)
     _check_keep_if(prompt)
@@ -184,7 +189,7 @@ def _parse_silent(path: Path, header: PromptHeader, text: str, body: str) -> Pro
             f"{path}: `asks: false` makes each row of the passage alone, by `example`; take out "
             "the body, `reply`, `completion`, `keep_if` and `for_each`, or the `asks: false`"
         )
-    prompt = PromptFile(path.stem, path, text_hash(text), header, (), None)
+    prompt = PromptFile(path.stem, path, text, header, (), None)
     _check_example(prompt)
     _check_attributes(prompt)
     return prompt

@@ -128,7 +128,8 @@ def print_trace(console: Console, trace: Trace) -> None:
         _print(console, _field(f"dropped by {trace.dropped_by}", why, _REASON_STYLE))
     if trace.prompt:
         where = str(trace.prompt.path) if trace.prompt.path else "no file of that name now"
-        changed = "; the file has changed since" if trace.prompt.changed else ""
+        kept = "its text then is in the run's examples/prompts"
+        changed = f"; the file has changed since: {kept}" if trace.prompt.changed else ""
         text = f"{trace.prompt.name} {trace.prompt.hash[:16]} ({where}{changed})"
         _print(console, _field("prompt", text))
         teacher = str(row.get("teacher"))

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from domainforge.teacher.client import Teacher
     from domainforge.teacher.jobs import Counts
 
+_PROMPT_SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "name", "text")])
 PLAN_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -109,6 +110,7 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     if recipe is not None:
         context.say(recipe.describe())
     planned = _units(tasks, chunks, sides, context)
+    out.write(_prompt_table(_prompt_files(config, context)), "prompts")
     if not planned and not given:
         raise DataError(_nothing_to_ask(config))
     idle = tell_idle_tasks(tasks, planned, context.prompt)
@@ -317,6 +319,12 @@ def _cover(
     return coverage
 
 
+def _prompt_table(files: Iterable[PromptFile]) -> pa.Table:
+    """Keep the text of every prompt beside its rows; its id is the `prompt_hash` of these."""
+    rows = [{"id": file.hash, "name": file.name, "text": file.text} for file in files]
+    return pa.Table.from_pylist(sorted(rows, key=lambda row: row["id"]), schema=_PROMPT_SCHEMA)
+
+
 def _plan_table(
     units: Sequence[Unit], given: Sequence[Example], stopped: Sequence[Unit] = ()
 ) -> pa.Table:
@@ -347,6 +355,6 @@ STAGE = Stage(
     run=run,
     writes="examples",
     reads=("chunk", "assign"),
-    version=6,
+    version=7,
     identity=identify,
 )

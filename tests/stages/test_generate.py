@@ -560,3 +560,12 @@ def test_the_plan_knows_what_novelty_left_out(tmp_path: Path) -> None:
         after = plan_calls(config, room.inputs, context)
     assert after.count.planned == after.count.in_ledger == result.account.done < 36
     assert (after.count.to_ask, after.unfinished) == (0, ())
+
+
+def test_the_run_keeps_the_text_of_its_prompts(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    with TeacherServer() as server:
+        _, output = room.run(server, per_chunk=1)
+    (kept,) = output.read("prompts").to_pylist()
+    assert (kept["name"], kept["text"]) == ("ask", QA)
+    assert {row["prompt_hash"] for row in output.read().to_pylist()} == {kept["id"]}
