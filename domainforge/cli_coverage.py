@@ -20,7 +20,7 @@ def coverage(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON, all of them.")] = False,
 ) -> None:
     """Show which parts of the documents no kept row rests on."""
-    from domainforge.coverage import read_coverage
+    from domainforge.coverage_report import read_coverage
     from domainforge.show import find_run
     from domainforge.wording import printable
 

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from domainforge.cli import VERDICT_CODES, app
-from domainforge.coverage import read_coverage
+from domainforge.coverage_report import read_coverage
 from domainforge.errors import ConfigError, DataError
 from domainforge.pipeline import STAGES
 from domainforge.pipeline_file import load_pipeline
