@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, meta
+from jinja2 import StrictUndefined, Template, TemplateError, meta
+from jinja2.environment import TemplateExpression
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from domainforge.errors import PromptError
@@ -52,7 +53,7 @@ def render(path: Path, template: str, values: Mapping[str, Any]) -> str:
         PromptError: A name that isn't there, or an expression that fails.
     """
     try:
-        return _ENVIRONMENT.from_string(template).render(values).strip()
+        return _compiled(template).render(values).strip()
     except _RENDER_ERRORS as error:
         where = at_template(path, template, error)
         raise PromptError(f"{where}: {_explain(error, values)}") from error
@@ -65,10 +66,20 @@ def holds(path: Path, keep_if: str, values: Mapping[str, Any]) -> bool:
         PromptError: A name that isn't there, or an expression that fails.
     """
     try:
-        found = _ENVIRONMENT.compile_expression(keep_if, undefined_to_none=False)
-        return bool(found(**values))
+        return bool(_compiled_expression(keep_if)(**values))
     except _RENDER_ERRORS as error:
         raise PromptError(f"{at_key(path, 'keep_if')}: {_explain(error, values)}") from error
+
+
+# To compile one takes milliseconds, and each is filled for every row.
+@lru_cache(maxsize=512)
+def _compiled(template: str) -> Template:
+    return _ENVIRONMENT.from_string(template)
+
+
+@lru_cache(maxsize=512)
+def _compiled_expression(expression: str) -> TemplateExpression:
+    return _ENVIRONMENT.compile_expression(expression, undefined_to_none=False)
 
 
 def _explain(error: Exception, values: Mapping[str, Any]) -> str:

@@ -84,8 +84,9 @@ def plan_round(
 ) -> RoundPlan:
     """Choose what a later round asks: further samples about passages with an uncovered sentence.
 
-    Those of which least is covered come first. A prompt that reads `focus` is given one of the
-    uncovered sentences, another for every sample.
+    Only prompts whose rows can cover one are asked again; rows that decline never do. Passages of
+    which least is covered come first. A prompt that reads `focus` is given one of the uncovered
+    sentences, another for every sample.
 
     Args:
         number: Of the round; 2 for the first of them.
@@ -97,9 +98,11 @@ def plan_round(
     found: list[tuple[float, int, Unit]] = []
     open_ids: set[tuple[str, int, int]] = set()
     taken: dict[Place, int] = {}
+    pointed: dict[str, bool] = {}
     for order, unit in enumerate(every(number)):
-        place = place_of(unit)
-        if not unit.prompt.header.asks or (place, unit.sample) in asked:
+        place, prompt = place_of(unit), unit.prompt
+        can_cover = prompt.header.asks and prompt.header.basis == "passage"
+        if not can_cover or (place, unit.sample) in asked:
             continue
         gaps = _gaps(unit, coverage)
         if not gaps:
@@ -108,7 +111,9 @@ def plan_round(
         turn = taken[place] = taken.get(place, -1) + 1
         uncovered = sum(end - start for _, start, end, _ in gaps)
         size = sum(chunk["end"] - chunk["start"] for chunk in unit.chunks)
-        focus = gaps[turn % len(gaps)][3] if "focus" in unit.prompt.reads(completion=False) else ""
+        if prompt.name not in pointed:
+            pointed[prompt.name] = "focus" in prompt.reads(completion=False)
+        focus = gaps[turn % len(gaps)][3] if pointed[prompt.name] else ""
         found.append((-uncovered / max(1, size), order, replace(unit, focus=focus)))
     found.sort(key=lambda entry: entry[:2])
     return RoundPlan(number, tuple(unit for _, _, unit in found[:most]), len(open_ids))

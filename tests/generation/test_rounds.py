@@ -79,3 +79,9 @@ def test_a_round_has_a_fingerprint_of_what_is_asked(tmp_path: Path) -> None:
     assert one == plan_round(2, planner.every, asked, planner.coverage, 9).fingerprint
     planner.coverage.add([row(fields={"quote": FIRST}, end=100 + len(TEXT))])
     assert one != plan_round(2, planner.every, asked, planner.coverage, 9).fingerprint
+
+
+def test_a_prompt_whose_rows_decline_covers_nothing_and_is_not_asked_again(tmp_path: Path) -> None:
+    planner = Planner(tmp_path, QA.replace("version: 1", "version: 1\nbasis: absent"))
+    assert planner.prompt.header.basis == "absent"
+    assert planner.plan() == []
