@@ -119,6 +119,7 @@ def plan_run(
                 calls, recipe = planned.count, planned.recipe
     needs_keys = calls is not None and calls.to_ask > 0
     notes = [recipe.describe()] if recipe else []
+    notes += generate.tell_rounds(pipeline.generate) if calls else ()
     notes += describe_missing_keys(pipeline.teacher) if needs_keys else ()
     return DryRun(tuple(plans), calls, tuple(notes))
 

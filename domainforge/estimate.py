@@ -78,6 +78,7 @@ class Estimate:
         max_usd: The cap on dollars, if there is one.
         price: The price, where it comes from, and its date.
         recipe: What the recipe comes to, in words; empty where the tasks are named.
+        notes: What isn't counted.
     """
 
     planned_calls: int
@@ -93,6 +94,7 @@ class Estimate:
     max_usd: float | None
     price: str
     recipe: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def estimate_run(
@@ -117,14 +119,15 @@ def estimate_run(
     """
     price = teacher_price(pipeline.teacher)
     through_batches = pipeline.teacher.batch
-    # The sample is wanted now, and not when a provider's batch is through.
-    live = pipeline.teacher.model_copy(update={"batch": False})
-    pipeline = pipeline.model_copy(update={"teacher": live})
     run_pipeline(pipeline, project, listener, until_stage=CHEAP_STAGES[-1])
     run = RunFolder(project / "runs" / pipeline.name)
     inputs = Inputs({s.name: run.stage_folder(s.writes) for s in STAGES if s.name in CHEAP_STAGES})
+    # By the pipeline as it is: a recipe goes by the price of the batch API, where that is asked.
+    plan = generate.plan_calls(pipeline.generate, inputs, make_context(pipeline, project, listener))
+    # The sample is wanted now, and not when a provider's batch is through.
+    live = pipeline.teacher.model_copy(update={"batch": False})
+    pipeline = pipeline.model_copy(update={"teacher": live})
     context = make_context(pipeline, project, listener)
-    plan = generate.plan_calls(pipeline.generate, inputs, context)
     drawn = Random(pipeline.seed).sample(plan.unfinished, min(size, len(plan.unfinished)))
     tally = _Tally(drawn, price)
     spent_usd = None
@@ -149,6 +152,7 @@ def estimate_run(
         max_usd=pipeline.teacher.budget.max_usd,
         price=_describe_price(price, through_batches),
         recipe=plan.recipe.describe() if plan.recipe else "",
+        notes=tuple(generate.tell_rounds(pipeline.generate)),
     )
 
 
@@ -203,6 +207,7 @@ def describe_estimate(estimate: Estimate) -> list[str]:
         *estimate.recipe.splitlines(),
         f"planned: {estimate.planned_calls:,} calls, {estimate.in_ledger:,} of them in the ledger "
         "before",
+        *estimate.notes,
         f"sample: {sample.calls:,} calls for {sample.units:,} units, {sample.failed_share:.1%} of "
         f"them failed, {sample.prompt_tokens:,} tokens in, {sample.completion_tokens:,} out"
         + ("" if sample.usd is None else f", {short_usd(sample.usd)}")

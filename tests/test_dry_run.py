@@ -83,11 +83,13 @@ def test_calls_are_those_that_the_run_makes(tmp_path: Path, finished: Path) -> N
 def test_a_project_that_never_ran_stays_untouched(tmp_path: Path) -> None:
     project = make_project(tmp_path / "p")
     before = sorted(project.rglob("*"))
-    pipeline = check_pipeline(pipeline_values("http://127.0.0.1:1/v1"), "p.yaml")
-    result = plan_run(pipeline, project)
+    values = pipeline_values("http://127.0.0.1:1/v1")
+    values["generate"]["rounds"] = 2
+    result = plan_run(check_pipeline(values, "p.yaml"), project)
     assert would_run(result) == NAMES
     assert result.calls is not None
     assert (result.calls.planned, result.calls.in_ledger) == (30, 0)
+    assert any("counted is the first of 2 rounds" in note for note in result.notes)
     assert sorted(project.rglob("*")) == before
 
 

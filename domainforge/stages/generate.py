@@ -213,6 +213,16 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     return CallPlan(count, unfinished, recipe)
 
 
+def tell_rounds(config: GenerateConfig) -> list[str]:
+    """Say what a plan of calls doesn't count: rounds that go by what comes of the first."""
+    if config.rounds == 1:
+        return []
+    return [
+        f"counted is the first of {config.rounds} rounds (generate.rounds): each later one asks as "
+        "many requests as the first at most, about sentences without a row"
+    ]
+
+
 def _figures(teacher: "Teacher", harvest: Harvest) -> dict[str, Any]:
     counts, spent = teacher.counts, teacher.budget.spent
     figures = {
