@@ -36,6 +36,8 @@ ENDPOINT_HINT = (
     *MONEY_HINT,
 )
 PROMPT_HINT = (
+    "`cheap` and `rich` are the other recipes. In the place of a recipe, prompts of your choice:",
+    "  tasks: [{prompt: qa, per_chunk: 4}]",
     "To change how it asks: `domainforge prompts edit qa`; `domainforge prompts list` names them",
     "all. A new file in prompts/ (`domainforge prompts new`) is a new kind of example.",
 )
@@ -53,7 +55,7 @@ def starter_values(folder: str, project: Path) -> dict[str, Any]:
         "seed": 7,
         "sources": [{"files": folder}],
         "teacher": "embedded",
-        "generate": {"tasks": [{"prompt": "qa", "per_chunk": 4}]},
+        "generate": {"recipe": "default"},
         "train": {"student": "embedded", "epochs": 4},
     }
     exams = [f"{folder.rstrip('/')}/{name}" for name in _EXAM_NAMES]

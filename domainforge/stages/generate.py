@@ -79,7 +79,10 @@ class GenerateConfig(Settings):
     @model_validator(mode="after")
     def _check_one(self) -> "GenerateConfig":
         if self.recipe is not None and self.tasks is not None:
-            raise ValueError("name a recipe or tasks, not both: tasks take the recipe's place")
+            raise ValueError(
+                "name a recipe or tasks, not both: tasks take the recipe's place (to leave it out "
+                "for once: --set generate.recipe=null)"
+            )
         return self
 
     @property
