@@ -12,7 +12,7 @@ from domainforge.errors import ConfigError, PromptError, StorageError
 from domainforge.files import shipped_folder
 from domainforge.prompt_skeleton import SKELETON
 from domainforge.prompts import load_prompt, parse_prompt, prompt_names
-from domainforge.records import GIVEN
+from domainforge.records import TAKEN_NAMES
 from domainforge.run_folder import storage_errors, write_atomic
 
 State = Literal["shipped", "yours", "changed", "copy"]
@@ -115,10 +115,10 @@ def new_prompt(project: Path, name: str, source: str | None = None) -> Path:
         StorageError: It can't be written.
     """
     plain = name.removeprefix("prompts/").removesuffix(".md")
-    if not _NAME.fullmatch(plain) or plain == GIVEN:
+    if not _NAME.fullmatch(plain) or plain in TAKEN_NAMES:
         raise ConfigError(
-            f"{name!r} can't name a prompt: letters, digits, '_' and '-' only, and not '{GIVEN}', "
-            "which chats that came with their source are called"
+            f"{name!r} can't name a prompt: letters, digits, '_' and '-' only, and none of "
+            f"{', '.join(sorted(TAKEN_NAMES))}, which rows without a prompt are known by"
         )
     text = SKELETON if source is None else load_prompt(source, project).path.read_text("utf-8")
     path = own_path(project, plain)

@@ -12,6 +12,8 @@ CHAT_MEDIA_TYPE = "application/x-chat"
 GIVEN = "given"
 # In the place of the prompt: a general row that is about no document, only to be trained on.
 REPLAY = "replay"
+TAKEN_NAMES = frozenset((GIVEN, REPLAY))
+"""What no prompt may be called: rows of ours that have no prompt are known by it."""
 # In the place of the teacher: a row that a prompt file makes without one.
 NO_TEACHER = "none"
 

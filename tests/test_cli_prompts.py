@@ -124,7 +124,7 @@ def test_new_copies_a_prompt(empty: Path) -> None:
     assert "did you mean 'rephrase'?" in missing.stderr
 
 
-@pytest.mark.parametrize("name", ["qa", "a/b", "../x", "given", ".hidden", "two words"])
+@pytest.mark.parametrize("name", ["qa", "a/b", "../x", "given", "replay", ".hidden", "two words"])
 def test_new_refuses_names_that_hide_a_shipped_prompt_or_leave_the_folder(
     empty: Path, name: str
 ) -> None:

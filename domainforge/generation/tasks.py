@@ -9,7 +9,7 @@ from domainforge.errors import ConfigError, DataError
 from domainforge.generation.units import Task, Unit
 from domainforge.prompt_header import SharesField
 from domainforge.prompts import PromptFile
-from domainforge.records import GIVEN
+from domainforge.records import GIVEN, REPLAY, TAKEN_NAMES
 from domainforge.stage import Settings
 
 _WANTED = {
@@ -64,10 +64,10 @@ def make_tasks(
         raise ConfigError(
             f"generate.tasks: {double[0]} is there twice; raise its per_chunk instead"
         )
-    if GIVEN in names:
+    for name in sorted(TAKEN_NAMES & names.keys()):
         raise ConfigError(
-            f"generate.tasks: no prompt may be called {GIVEN}: chats that came with their source "
-            "are; rename the file"
+            f"generate.tasks: no prompt may be called {name}: chats that came with their source "
+            f"are called {GIVEN}, general rows {REPLAY}; rename the file"
         )
     return tasks
 
