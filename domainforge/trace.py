@@ -72,6 +72,7 @@ class Trace:
         way: The tables that it is in, in the order of the line.
         chunk: The passage that it is about; None where the row has none.
         document: The document of that passage.
+        also: The other passages that it is about.
     """
 
     row: Row
@@ -80,6 +81,7 @@ class Trace:
     exchanges: Sequence[Exchange]
     chunk: Row | None
     document: Row | None
+    also: Sequence[Row] = ()
 
     @property
     def dropped_by(self) -> str | None:
@@ -96,6 +98,7 @@ class Trace:
             "exchanges": [asdict(exchange) for exchange in self.exchanges],
             "chunk": self.chunk,
             "document": self.document,
+            "also": list(self.also),
         }
 
 
@@ -127,6 +130,7 @@ def trace_row(run: RunFolder, row_id: str, project: Path) -> Trace:
         exchanges=_read_exchanges(row, project / "ledger.sqlite"),
         chunk=chunk,
         document=_row_of(run, "ingest", document_id),
+        also=_rows_of(run, "chunk", [other["chunk_id"] for other in row.get("also") or ()]),
     )
 
 
@@ -198,10 +202,16 @@ def _note_prompt(row: Row, project: Path) -> PromptNote:
 
 
 def _row_of(run: RunFolder, stage: str, row_id: str | None) -> Row | None:
-    if row_id is None:
-        return None
+    return next(iter(_rows_of(run, stage, [row_id])), None) if row_id is not None else None
+
+
+def _rows_of(run: RunFolder, stage: str, row_ids: Sequence[str]) -> list[Row]:
+    """Find rows by their ids, in that order; those that are gone are left out."""
+    if not row_ids:
+        return []
     rows = (row for place in find_places(run, stage) for row in read_rows(place))
-    return next((row for row in rows if row["id"] == row_id), None)
+    found = {row["id"]: row for row in rows if row["id"] in row_ids}
+    return [found[row_id] for row_id in row_ids if row_id in found]
 
 
 def _is_of(stage: str, found: Sequence[tuple[Place, Row]]) -> bool:

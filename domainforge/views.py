@@ -140,10 +140,11 @@ def print_trace(console: Console, trace: Trace) -> None:
     for exchange in trace.exchanges:
         _print_exchange(console, exchange)
     if trace.chunk is not None and trace.chunk["id"] != row["id"]:
-        chunk = trace.chunk
-        headings = " > ".join(chunk["headings"] or ())
-        span = f"{chunk['uri']} [{chunk['start']}:{chunk['end']}]"
-        _print_block(console, f"passage {chunk['id']}, {span} {headings}", chunk["text"])
+        for number, chunk in enumerate((trace.chunk, *trace.also)):
+            headings = " > ".join(chunk["headings"] or ())
+            span = f"{chunk['uri']} [{chunk['start']}:{chunk['end']}]"
+            title = f"{'also ' if number else ''}passage {chunk['id']}, {span} {headings}"
+            _print_block(console, title, chunk["text"])
     if trace.document is not None:
         document = trace.document
         text = f"{document['uri']}, {document['title']!r}, {len(document['text']):,} characters"

@@ -193,13 +193,15 @@ def test_passages_documents_and_text_rows_are_traced_too(small: RunFolder, proje
     assert of_text.chunk is not None
 
 
-def test_rows_without_a_teacher_and_what_was_drawn_are_told(tmp_path: Path) -> None:
+def test_rows_without_a_teacher_what_was_drawn_and_all_passages_are_told(tmp_path: Path) -> None:
     folder = make_project(tmp_path / "project")
     varied = PROMPT.replace("reply:", "attributes: {asker: [a child]}\nreply:").replace(
         "about this passage", "that {{ asker }} has"
     )
     (folder / "prompts" / "varied.md").write_text(varied)
-    tasks = [{"prompt": "varied"}, {"prompt": "cloze"}]
+    whole = PROMPT.replace("reply:", "over: document\nreply:")
+    (folder / "prompts" / "whole.md").write_text(whole.replace("(chunk)", "(chunks)"))
+    tasks = [{"prompt": "varied"}, {"prompt": "cloze"}, {"prompt": "whole"}]
     make_small_run(folder, generate={"tasks": tasks})
     run = find_run(folder, "small")
     rows = {row["prompt"]: row for _, row in select_rows(run, "generate").rows}
@@ -214,6 +216,12 @@ def test_rows_without_a_teacher_and_what_was_drawn_are_told(tmp_path: Path) -> N
     assert "attributes:" not in printed.getvalue()
     print_trace(Console(width=200, file=printed), trace_row(run, rows["varied"]["id"], folder))
     assert "attributes: asker a child" in printed.getvalue()
+    several = next(row for _, row in select_rows(run, "generate").rows if row["also"])
+    trace = trace_row(run, several["id"], folder)
+    print_trace(Console(width=200, file=printed), trace)
+    (also,) = trace.as_dict()["also"]
+    assert also["id"] == several["also"][0]["chunk_id"] != several["chunk_id"]
+    assert f"also passage {also['id']}, {also['uri']} [" in printed.getvalue()
 
 
 def test_trace_says_what_is_missing_or_changed(project: Path, tmp_path: Path) -> None:
