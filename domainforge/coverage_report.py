@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from domainforge.errors import ConfigError, DataError
-from domainforge.generation.coverage import COVERAGE, Kind
+from domainforge.generation.coverage import COVERAGE, KIND_NAMES, Kind
 from domainforge.run_folder import RunFolder, read_manifest, read_table
-
-_NAMES = {"sentence": "sentences", "section": "sections", "entity": "names"}
 
 
 @dataclass(frozen=True)
@@ -21,12 +19,12 @@ class CoverageReport:
     """
 
     parts: Sequence[dict[str, Any]]
-    totals: dict[str, tuple[int, int]]
+    totals: dict[Kind, tuple[int, int]]
 
     def describe(self) -> list[str]:
         """Say how much of each kind has a row."""
         lines = [
-            f"{_NAMES[kind]} with a kept row: {covered:,} of {total:,} ({covered / total:.0%})"
+            f"{KIND_NAMES[kind]} with a kept row: {covered:,} of {total:,} ({covered / total:.0%})"
             for kind, (covered, total) in self.totals.items()
         ]
         return lines or ["there is nothing in these documents that could be asked about"]
@@ -44,7 +42,7 @@ def read_coverage(run: RunFolder, kind: str | None = None, most_rows: int = 0) -
         ConfigError: There is no such kind.
         DataError: The run has not been filtered.
     """
-    kinds = get_args(Kind)
+    kinds: tuple[Kind, ...] = get_args(Kind)
     if kind is not None and kind not in kinds:
         raise ConfigError(f"--kind is one of {', '.join(kinds)}, not {kind!r}")
     folder = run.stage_folder("kept")

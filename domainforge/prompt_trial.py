@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -269,11 +269,7 @@ class _Asked:
         form = form_of(teacher)
 
         def finish(chain: Chain, reply: Reply) -> Iterable[Unit]:
-            rows = make_examples(chain, reply, form, teacher.identity, "train", teacher.fence)
-            if rows[0].reason == "failed":
-                kind = reply.detail.partition(":")[0] or "unknown"
-                rows = [replace(rows[0], reason=f"failed_{kind}")]
-            self.rows += rows
+            self.rows += make_examples(chain, reply, form, teacher.identity, "train", teacher.fence)
             self.done += 1
             progress()
             return ()

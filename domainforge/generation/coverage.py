@@ -37,6 +37,13 @@ COVERAGE_SCHEMA = pa.schema(
 )
 
 
+KIND_NAMES: Mapping[Kind, str] = {
+    "sentence": "sentences",
+    "section": "sections",
+    "entity": "names",
+}
+
+
 @dataclass(frozen=True)
 class Part:
     """A part of the documents, and how many rows rest on it.
@@ -228,10 +235,9 @@ def _is_said(sentence: str, known: set[str]) -> bool:
 
 def tell_coverage(shares: Mapping[Kind, Share]) -> list[str]:
     """Say how much of the documents has a row; nothing where nothing was to be asked about."""
-    names: dict[Kind, str] = {"sentence": "sentences", "section": "sections", "entity": "names"}
     found = [
         f"{shares[kind].covered:,} of {shares[kind].total:,} {name}"
-        for kind, name in names.items()
+        for kind, name in KIND_NAMES.items()
         if kind in shares
     ]
     if not found or all(share.covered == share.total for share in shares.values()):

@@ -2,7 +2,6 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from domainforge.errors import BudgetError
@@ -96,9 +95,6 @@ class Harvest:
         rows = make_examples(chain, reply, self._form, teacher.identity, side, teacher.fence)
         good = rows[0].reason is None
         self._count_mended(chain, good or rows[0].reason == CHECK_FAILED)
-        if rows[0].reason == "failed":
-            kind = reply.detail.partition(":")[0] or "unknown"
-            rows = [replace(rows[0], reason=f"failed_{kind}")]
         self.rows += rows
         stopped = len(self._waves.stopped)
         more = self._waves.after(unit, rows)

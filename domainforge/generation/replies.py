@@ -48,6 +48,8 @@ def make_examples(
     parsed = _parse(chain, reply, text, form, fence) if reply.status == "ok" else Parsed({})
     if reply.status != "ok" or parsed.fault:
         reason, evidence = _tell_fault(chain, reply, parsed.fault, text)
+        if reason == "failed":
+            reason = f"failed_{reply.detail.partition(':')[0] or 'unknown'}"
         return [Example(kind=kind, reason=reason, evidence=evidence, **lineage)]
     at_hand = template_values(unit, chain.texts, fence)
     if prompt.header.keep_if and not holds(

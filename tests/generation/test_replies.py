@@ -64,7 +64,8 @@ STATUSES: dict[ReplyStatus, str] = {
 @pytest.mark.parametrize("status", list(STATUSES))
 def test_a_reply_that_is_no_use_becomes_a_dropped_row(tmp_path: Path, status: ReplyStatus) -> None:
     row = example_of(tmp_path, json.dumps(FIELDS), status=status, detail=STATUSES[status])
-    assert (row.reason, row.evidence) == (status, STATUSES[status])
+    reason = "failed_http_500" if status == "failed" else status
+    assert (row.reason, row.evidence) == (reason, STATUSES[status])
     assert not row.messages
     assert not row.fields
     assert row.ledger_keys == ("key-0", "key-1")
