@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from domainforge.context import Context
 from domainforge.generation.chains import ask_units
+from domainforge.generation.requests import count_steps
 from domainforge.pipeline import STAGES, make_context, run_pipeline
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, RunFolder
@@ -134,15 +135,21 @@ def estimate_run(
     if drawn:
         context.say(f"asking {len(drawn):,} of {len(plan.unfinished):,} open units")
         spent_usd = _ask(drawn, context, tally)
-    left = len(plan.unfinished) - len(drawn) + len(tally.failed_units)
-    ranges = extrapolate([tally.rows[id(unit)] for unit in drawn], left, pipeline.seed)
+    asked = {id(unit) for unit in drawn} - tally.failed_units
+    left = [unit for unit in plan.unfinished if id(unit) not in asked]
+    ranges = extrapolate(
+        [tally.rows[id(unit)] for unit in drawn],
+        [_steps(unit, pipeline) for unit in drawn],
+        [_steps(unit, pipeline) for unit in left],
+        pipeline.seed,
+    )
     calls, prompt_tokens, completion_tokens, nano, seconds = ranges
     share = tally.batch_share if through_batches else 1.0
     return Estimate(
         planned_calls=plan.count.planned,
         in_ledger=plan.count.in_ledger,
         sample=tally.sum_up(),
-        units_left=left,
+        units_left=len(left),
         calls=calls,
         prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens,
@@ -162,25 +169,35 @@ def _describe_price(price: Price, through_batches: bool) -> str:
     return f"{price.describe()}; at the Batch API {price.for_batch().describe()}"
 
 
-def extrapolate(rows: Sequence[Sequence[float]], left: int, seed: int) -> list[Range]:
-    """Predict the sums of `left` more units from those of a random sample, column by column.
+def _steps(unit: "Unit", pipeline: Pipeline) -> int:
+    return count_steps(unit.prompt, pipeline.teacher.resolved_form)
 
-    The interval is a bootstrap of the sample's mean, widened by what the units to come vary
+
+def extrapolate(
+    rows: Sequence[Sequence[float]], steps: Sequence[int], steps_left: Sequence[int], seed: int
+) -> list[Range]:
+    """Predict the sums of more units from those of a random sample, column by column.
+
+    Of each unit it is known how many steps it has, so what is sampled is the cost of a step: a
+    ratio of two sums. Its interval is a bootstrap, widened by what the units to come vary
     themselves (in a finite population, sqrt(1 + n/left)) and by Student's t for small samples.
 
     Args:
         rows: What each unit of the sample took, a number for each of `_COLUMNS`.
-        left: Units to come.
+        steps: Steps of each unit of the sample.
+        steps_left: Steps of each unit to come.
         seed: Of the bootstrap.
     """
     import numpy as np
 
-    if not rows or not left:
+    if not rows or not steps_left:
         return [Range(0.0)] * len(_COLUMNS)
-    sample = np.asarray(rows, dtype=np.float64)
-    size, mean = len(sample), sample.mean(axis=0)
+    # The steps are one more column, and divide the others.
+    sample = np.column_stack([np.asarray(rows, dtype=np.float64), steps])
+    size, mean, left = len(sample), sample.mean(axis=0), sum(steps_left)
+    rate = mean[:-1] / mean[-1]
     if size < LEAST_UNITS:
-        return [Range(float(left * value)) for value in mean]
+        return [Range(float(left * value)) for value in rate]
     random = np.random.default_rng(seed)
     at_once = max(1, _DRAWS_AT_ONCE // size)
     means = np.concatenate(
@@ -189,12 +206,13 @@ def extrapolate(rows: Sequence[Sequence[float]], left: int, seed: int) -> list[R
             for done in range(0, _RESAMPLES, at_once)
         ]
     )
-    widening = _small_sample_widening(size) * np.sqrt(1 + size / left)
-    totals = left * (mean + (means - mean) * widening)
+    rates = means[:, :-1] / means[:, -1:]
+    widening = _small_sample_widening(size) * np.sqrt(1 + size / len(steps_left))
+    totals = left * (rate + (rates - rate) * widening)
     lows, highs = np.percentile(totals, _INTERVAL_PERCENT, axis=0)
     return [
         Range(float(left * value), max(0.0, float(low)), float(high))
-        for value, low, high in zip(mean, lows, highs, strict=True)
+        for value, low, high in zip(rate, lows, highs, strict=True)
     ]
 
 

@@ -273,14 +273,15 @@ def test_intervals_hold_as_often_as_they_say() -> None:
         # Skewed as reply lengths are; a third of all units is drawn.
         everyone = [[random.lognormvariate(5, 0.6)] * 5 for _ in range(60)]
         rest = sum(row[0] for row in everyone[20:])
-        held += within(rest, extrapolate(everyone[:20], 40, trial)[1])
+        held += within(rest, extrapolate(everyone[:20], [1] * 20, [1] * 40, trial)[1])
     assert 0.9 <= held / 200 <= 0.99
 
 
 def test_more_units_narrow_the_interval() -> None:
     widths = []
     for size in (10, 40, 160):
-        found = extrapolate([[100.0 + 100 * (n % 2)] * 5 for n in range(size)], 10_000, 1)[0]
+        rows = [[100.0 + 100 * (n % 2)] * 5 for n in range(size)]
+        found = extrapolate(rows, [1] * size, [1] * 10_000, 1)[0]
         assert found.high is not None
         assert found.low is not None
         widths.append(found.high - found.low)
@@ -293,3 +294,10 @@ def _call(*options: str) -> str:
     result = CliRunner().invoke(app, ["run", "p.yaml", *options], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
+
+
+def test_steps_that_are_planned_are_known_and_not_guessed() -> None:
+    rows = [[float(1 + n % 2), 100.0 * (1 + n % 2), 1.0, 1.0, 1.0] for n in range(10)]
+    calls, tokens, *_ = extrapolate(rows, [1 + n % 2 for n in range(10)], [1] * 90 + [2] * 7, 1)
+    assert (calls.low, calls.expected, calls.high) == (104, 104, 104), "no repairs, no guess"
+    assert tokens.expected == 10_400
