@@ -123,7 +123,8 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     if not units:
         context.progress(len(free), len(free), kept=len(free))
         out.write(_plan_table(planned, given), "plan")
-        return sum_up(_write_rows(out, free), 0, notes=idle)
+        result = sum_up(_write_rows(out, free), 0, notes=idle)
+        return replace(result, figures={**result.figures, **_recipe_figures(recipe)})
     with context.teacher() as teacher:
         harvest = Harvest(teacher, sides, free, context.progress, config.novelty)
         rounds = ask_rounds(
@@ -142,9 +143,7 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     for plan in rounds[1:]:
         out.write(_plan_table(plan.units, ()), f"round-{plan.number}")
     figures["rounds"] = [plan.figures() for plan in rounds]
-    if recipe is not None:
-        figures["recipe"] = {"name": recipe.name, "dose": round(recipe.dose, 2)}
-        figures["recipe"] |= {"tasks": {task.prompt: task.per_chunk for task in recipe.tasks}}
+    figures |= _recipe_figures(recipe)
     return sum_up(_write_rows(out, harvest.rows), len(asked), figures, notes)
 
 
@@ -244,6 +243,13 @@ def _figures(teacher: "Teacher", harvest: Harvest) -> dict[str, Any]:
         "teacher": teacher.identity,
     }
     return figures | teacher.gate_counts.figures()
+
+
+def _recipe_figures(recipe: RecipePlan | None) -> dict[str, Any]:
+    if recipe is None:
+        return {}
+    tasks = {task.prompt: task.per_chunk for task in recipe.tasks}
+    return {"recipe": {"name": recipe.name, "dose": round(recipe.dose, 2), "tasks": tasks}}
 
 
 def _repeat_note(counts: "Counts") -> Iterator[str]:

@@ -569,3 +569,14 @@ def test_the_run_keeps_the_text_of_its_prompts(tmp_path: Path) -> None:
     (kept,) = output.read("prompts").to_pylist()
     assert (kept["name"], kept["text"]) == ("ask", QA)
     assert {row["prompt_hash"] for row in output.read().to_pylist()} == {kept["id"]}
+
+
+def test_a_recipe_that_asks_nobody_is_told_all_the_same(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    with TeacherServer() as server:
+        context = room.context(server, form="completion")
+        config = GenerateConfig(recipe="cheap", tasks=None)
+        result = generate.run(config, room.inputs, Output(tmp_path / "out"), context)
+        assert not server.seen
+    assert result.figures["recipe"]["name"] == "cheap"
+    assert result.figures["recipe"]["tasks"]["cloze"] >= 1
