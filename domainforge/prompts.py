@@ -12,7 +12,7 @@ import yaml
 from jinja2 import TemplateSyntaxError
 from pydantic import ValidationError
 
-from domainforge.config_faults import find_key
+from domainforge.config_faults import explain_value, find_key
 from domainforge.errors import PromptError
 from domainforge.files import shipped_folder
 from domainforge.prompt_header import PromptHeader, reply_schema
@@ -228,10 +228,14 @@ def _parse_header(path: Path, text: str) -> PromptHeader:
 
 def _describe(path: Path, fault: Any) -> str:
     place = tuple(fault["loc"])
-    near = find_key(PromptHeader, place) if fault["type"] == "extra_forbidden" else None
-    hint = f"; did you mean '{near}'?" if near else ""
-    named = ".".join(map(str, place))
-    return f"{at_key(path, *place)}: header: {named}: {fault['msg']}{hint}"
+    if fault["type"] == "extra_forbidden":
+        near = find_key(PromptHeader, place)
+        said = "unknown key" + (f"; did you mean '{near}'?" if near else "")
+    elif fault["type"] == "missing":
+        said = "missing"
+    else:
+        said = explain_value(fault, PromptHeader, secret=False)
+    return f"{at_key(path, *place)}: header: {'.'.join(map(str, place))}: {said}"
 
 
 def _check_attributes(prompt: PromptFile) -> None:

@@ -108,6 +108,7 @@ def test_a_key_in_the_wrong_place_or_half_written(
         ("teacher.price", "3", "{input_usd_per_million: 3, output_usd_per_million: 3}; its keys"),
         ("teacher.privacy", "refuse", "for example {secrets: refuse}; its keys: secrets, "),
         ("teacher.privacy", "off", "for example {secrets: 'off'}"),
+        ("generate.novelty", "off", "write null for none, or a mapping, for example {stop_share"),
         ("teacher.endpoints", "['http://x']", "for example {base_url: ...}; its keys: base_url"),
         ("teacher.endpoints", "http://x", "a list of mappings, for example [{base_url: ...}]; "),
         ("teacher.serve_args", "--x", "write a list, one word each: [--a, '1']"),

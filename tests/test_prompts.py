@@ -133,9 +133,9 @@ def test_a_control_character_in_the_header(tmp_path: Path) -> None:
 
 
 HEADER_FAULTS = {
-    "temprature: 0.1\n": "header: temprature: Extra inputs are not permitted",
-    "max_tokens: 0\n": "header: max_tokens",
-    "over: page\n": "header: over",
+    "temprature: 0.1\n": "header: temprature: unknown key; did you mean 'temperature'?",
+    "max_tokens: 0\n": "header: max_tokens: write a number of at least 1",
+    "over: pages\n": "header: over: write 'chunk', ",
     "completion: {fields: [question, answer], variants: [{needs: '(' }]}\n": "needs: '('",
 }
 
@@ -152,7 +152,7 @@ def test_all_faults_of_the_header_come_together(tmp_path: Path) -> None:
 
 
 def test_an_empty_header_names_what_is_missing(tmp_path: Path) -> None:
-    assert "header: purpose: Field required" in fault(tmp_path, "")
+    assert "header: purpose: missing" in fault(tmp_path, "")
 
 
 @pytest.mark.parametrize("reply", ["{year: date}", "{a: [str, str]}", "{a: 3}", "{a: {type: str}}"])
@@ -219,7 +219,7 @@ def test_what_asks_nothing_has_nothing_to_ask_with(tmp_path: Path, fields: str) 
 
 def test_what_asks_needs_a_reply(tmp_path: Path) -> None:
     header = "version: 1\npurpose: p\nexample: {kind: text, text: a}\n"
-    assert "reply: Value error, say what the teacher replies, or `asks: false`" in fault(
+    assert "header: reply: say what the teacher replies, or `asks: false`" in fault(
         tmp_path, header
     )
 
