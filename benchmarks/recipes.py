@@ -30,6 +30,7 @@ from fairytale import shortest_stories
 from runs import print_table, run_pipeline, sets
 
 from domainforge.filters.words import contains_words, content_terms, words
+from domainforge.generation.novelty import REPEATING
 from domainforge.records import NO_TEACHER, said_in
 from domainforge.run_folder import read_table
 from domainforge.sentences import split_sentences
@@ -150,7 +151,9 @@ def measure(
     made = [said for said in rows_of(folder, "examples") if usable(said, texts)]
     kept = [said for said in rows_of(folder, "kept") if usable(said, texts)]
     generate = record["stages"]["generate"]
-    return Result(generate["account"]["total"] - generate["figures"]["silent"], made, kept)
+    account = generate["account"]
+    left_out = generate["figures"]["silent"] + account["dropped"].get(REPEATING, 0)
+    return Result(account["total"] - left_out, made, kept)
 
 
 def rows_of(folder: Path, table: str) -> Iterable[Said]:
