@@ -61,10 +61,10 @@ def explain_value(fault: Mapping[str, Any], root: type[Settings], *, secret: boo
     if kind in _NO_MAPPING:
         if model is None:
             return "write a mapping: {key: value}"
-        text = "write a mapping or leave the key out" if given is None else "write a mapping"
+        advice = "write a mapping or leave the key out" if given is None else "write a mapping"
         if given is False and type(None) in typing.get_args(wanted):
-            text = "write null for none, or a mapping"
-        return f"{text}, for example {_example(model, given, secret=secret)}; {_list_keys(model)}"
+            advice = "write null for none, or a mapping"
+        return f"{advice}, for example {_example(model, given, secret=secret)}; {_list_keys(model)}"
     if kind in _NO_LIST:
         if model is not None:
             example = f"[{_example(model, given, secret=secret)}]"
