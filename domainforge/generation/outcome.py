@@ -127,8 +127,8 @@ def _tell_repeating(dropped: Sequence[Example]) -> list[str]:
         return []
     places = len({(row.prompt, row.chunk_id, row.unit) for row in left})
     return [
-        f"{len(left):,} requests were not asked and cost nothing ({REPEATING}): at {places:,} "
-        "places the last rows said what earlier ones say; `generate: {novelty: null}` asks them all"
+        f"not asked and not paid for, as {REPEATING}: {len(left):,} requests at {places:,} places, "
+        "where the last rows say what earlier ones did; `generate: {novelty: null}` asks them all"
     ]
 
 
@@ -161,8 +161,13 @@ def _tell_continued(continued: int, failed: int, asked: int) -> list[str]:
 def _tell_nothing_came(rows: Rows, asked: int) -> str:
     lost = [*rows.dropped, *rows.failed]
     reasons = Counter(str(row.reason) for row in lost).most_common(3)
-    first = next((row.evidence for row in lost if row.evidence), "")
+    counts = ", ".join(f"{reason} {number}" for reason, number in reasons)
+    first = next((row for row in lost if row.evidence), None)
+    shown = f"; the first: {str(first.evidence)[:300]}" if first else ""
+    prompt = first.prompt if first else "NAME"
     return (
-        f"the teacher gave no usable reply to {asked} requests ({dict(reasons)}); the first: "
-        f"{str(first)[:300]}"
+        f"the teacher gave no usable reply to {asked} requests ({counts}){shown}\n"
+        "Look the teacher over with `domainforge teacher check PIPELINE`, or the prompt with "
+        f"`domainforge prompts edit {prompt} --ask PIPELINE`; the replies are in the ledger and "
+        "are not asked for again."
     )
