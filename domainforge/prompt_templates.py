@@ -19,7 +19,10 @@ _ENVIRONMENT = ImmutableSandboxedEnvironment(
 # Jinja's own `tojson` is for web pages: it writes ' and & as numbers.
 _ENVIRONMENT.filters["json"] = partial(json.dumps, ensure_ascii=False)
 # What an expression in a template can raise besides Jinja's own errors: `1 / 0`, `"a" + 1` ...
-_RENDER_ERRORS = (TemplateError, TypeError, ValueError, ArithmeticError, LookupError)
+_RENDER_ERRORS = (
+    *(TemplateError, TypeError, ValueError, ArithmeticError, LookupError),
+    *(AttributeError, RecursionError, MemoryError),
+)
 
 
 def check_template(template: str) -> None:
@@ -83,4 +86,4 @@ def _compiled_expression(expression: str) -> TemplateExpression:
 
 
 def _explain(error: Exception, values: Mapping[str, Any]) -> str:
-    return f"{error}; at hand are: {', '.join(sorted(values))}"
+    return f"{str(error) or type(error).__name__}; at hand are: {', '.join(sorted(values))}"
