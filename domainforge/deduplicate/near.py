@@ -171,7 +171,8 @@ def _link_alike(
             own_root = forest.root(at)
             group = groups.pop(own_root, [])
             for root, members in list(groups.items()):
-                others = [m for m in members if apart[at] is None or apart[m] != apart[at]]
+                name = apart[at]
+                others = members if name is None else [m for m in members if apart[m] != name]
                 link = _find_link(at, others, sets, near_jaccard)
                 if link is not None:
                     forest.join(at, link.right)
