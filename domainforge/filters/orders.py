@@ -104,7 +104,9 @@ class _Part:
     hidden: bool = False
 
 
-@lru_cache(maxsize=512)
+# Rows come in the order of their ids, so that those of one passage are far apart; to read one takes
+# some ten milliseconds.
+@lru_cache(maxsize=4096)
 def read_orders(passage: str) -> Reading:
     """Find the orders in a passage."""
     found: list[tuple[_Part, Order]] = []
