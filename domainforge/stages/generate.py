@@ -195,7 +195,7 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
 
     Raises:
         PromptError: A prompt file that can't be used.
-        DataError: A task goes over what the documents can't have.
+        DataError: A task goes over what the documents can't have, or there is nothing to ask about.
     """
     from domainforge.teacher.ledger import Ledger
     from domainforge.teacher.session import open_gate, teacher_identity
@@ -203,7 +203,10 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     chunks, sides = _chunks(inputs), _sides(inputs)
     tasks, recipe = _tasks(config, chunks, sides, context)
     planned_units = _units(tasks, chunks, sides, context)
-    tell_idle_tasks(tasks, planned_units, context.prompt)  # a run would be refused as well
+    # A run would be refused as well.
+    if not planned_units and not any(chunk.get("messages") for chunk in chunks):
+        raise DataError(_nothing_to_ask(config))
+    tell_idle_tasks(tasks, planned_units, context.prompt)
     units = [unit for unit in planned_units if unit.prompt.header.asks]
     if not units:
         return CallPlan(CallCount(0, 0, 0), (), recipe)

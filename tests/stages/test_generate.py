@@ -432,8 +432,12 @@ def test_nothing_to_ask_about(tmp_path: Path) -> None:
     side = {"id": chunk.id, "document_id": "d", "uri": "x.md", "unit": "d", "side": "train"}
     Output(tmp_path / "chunks").write(chunk_table([chunk]))
     Output(tmp_path / "sides").write(ordered_table([side], SIDES_SCHEMA))
-    with TeacherServer() as server, pytest.raises(DataError, match="nothing to ask about"):
-        room.run(server, form="completion")
+    config = GenerateConfig.model_validate({"tasks": [{"prompt": "ask"}]})
+    with TeacherServer() as server:
+        with pytest.raises(DataError, match="nothing to ask about"):
+            room.run(server, form="completion")
+        with pytest.raises(DataError, match="nothing to ask about"):
+            plan_calls(config, room.inputs, room.context(server, form="completion"))
 
 
 def test_an_unknown_name_in_a_prompt_stops_before_anything_is_asked(tmp_path: Path) -> None:
