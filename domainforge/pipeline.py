@@ -174,7 +174,9 @@ def run_pipeline(
                 record["seconds"] = round(sum(s["seconds"] for s in record["stages"].values()), 1)
                 run.write_record(record)
                 if stage.name == "filter":
-                    check_yield(run, pipeline.min_yield_share)
+                    barren = check_yield(run, pipeline.min_yield_share)
+                    if barren:
+                        listen({"event": "note", "text": barren})
         # Scores on disk belong to an earlier student where this run stopped before `evaluate`.
         measured = any(s.stage == "evaluate" and s.manifest is not None for s in states)
         scores = find_scores(run.path) if measured else None

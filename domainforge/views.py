@@ -24,7 +24,7 @@ from domainforge.teacher.session import TeacherReport
 from domainforge.terminal import say
 from domainforge.trace import Exchange, Trace
 from domainforge.wording import describe_account, describe_spent, printable, short_time
-from domainforge.yields import barren_documents
+from domainforge.yields import asked_yields, barren_documents
 
 _LISTED = 20
 _STATE_STYLES = {"done": "green", "running": "bold cyan", "unfinished": "yellow", "not run": "dim"}
@@ -303,12 +303,13 @@ def _print(console: Console, text: Text, indent: int = 0) -> None:
 
 def _print_yields(console: Console, status: RunStatus) -> None:
     barren = barren_documents(status.yields)
-    passages = frozenset[str]().union(*(entry.passages for entry in status.yields))
+    counted = asked_yields(status.yields)  # as `min_yield_share` counts
+    passages = frozenset[str]().union(*(entry.passages for entry in counted))
     # One prompt's row is enough.
-    fruitful = frozenset[str]().union(*(e.passages - e.barren for e in status.yields))
-    planned = sum(entry.planned for entry in status.yields)
-    kept = sum(entry.kept for entry in status.yields)
-    rows = sum(entry.rows for entry in status.yields)
+    fruitful = frozenset[str]().union(*(entry.passages - entry.barren for entry in counted))
+    planned = sum(entry.planned for entry in counted)
+    kept = sum(entry.kept for entry in counted)
+    rows = sum(entry.rows for entry in counted)
     share = f"{kept / max(planned, 1):.0%}"
     said = f"{kept:,} rows kept of {planned:,} planned ({share})"
     if rows != kept:  # some replies came to several

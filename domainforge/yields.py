@@ -66,26 +66,34 @@ def document_yields(folder: Path) -> list[DocumentYield]:
     ]
 
 
-def check_yield(run: RunFolder, min_yield_share: float) -> None:
+def check_yield(run: RunFolder, min_yield_share: float) -> str:
     """Fail a run that came to too little, with the pages that produced nothing.
 
     Rows that need no teacher can't make up for one that yields little.
+
+    Returns:
+        What to tell where the run came to enough, and some documents to nothing; else empty.
 
     Raises:
         YieldError: Kept rows are under `min_yield_share` of the planned requests.
     """
     yields = document_yields(run.path)
-    counted = [entry for entry in yields if entry.asked] or yields
+    counted = asked_yields(yields)
     planned, kept = sum(y.planned for y in counted), sum(y.kept for y in counted)
     share = kept / planned if planned else 0.0
     if kept and share >= min_yield_share:
-        return
+        return describe_barren(yields) if barren_documents(yields) else ""
     raise YieldError(
         f"{kept} of {planned} requests came to a kept row ({share:.1%}); min_yield_share asks for "
         f"{min_yield_share:.1%}.\n{describe_barren(yields)}\n"
         "Look at `domainforge show RUN filter --dropped` for the reasons, mend the prompt or the "
         "teacher, or lower min_yield_share. What was paid for is in the ledger."
     )
+
+
+def asked_yields(yields: Sequence[DocumentYield]) -> list[DocumentYield]:
+    """Leave out rows that need no teacher, unless there are no others."""
+    return [entry for entry in yields if entry.asked] or list(yields)
 
 
 def describe_barren(yields: Sequence[DocumentYield]) -> str:
@@ -100,8 +108,13 @@ def describe_barren(yields: Sequence[DocumentYield]) -> str:
 
 
 def barren_documents(yields: Sequence[DocumentYield]) -> list[str]:
-    """Return the documents without a single kept row."""
+    """Return the documents without a single kept row.
+
+    Where a teacher was asked about a document, rows that need none don't hide that it gave none.
+    """
+    asked = {entry.uri for entry in yields if entry.asked}
     kept: dict[str, int] = {}
     for entry in yields:
-        kept[entry.uri] = kept.get(entry.uri, 0) + entry.kept
+        if entry.asked or entry.uri not in asked:
+            kept[entry.uri] = kept.get(entry.uri, 0) + entry.kept
     return sorted(uri for uri, rows in kept.items() if not rows)

@@ -446,7 +446,9 @@ def test_status_names_documents_that_produced_nothing(empty: Path) -> None:
 
     with TeacherServer(refuse_dull) as server:
         write_pipeline_file(Path("p.yaml"), pipeline_values(server.base_url))
-        assert call("run", "p.yaml", "--until", "filter").exit_code == 0
+        told = call("run", "p.yaml", "--plain", "--until", "filter")
+        assert told.exit_code == 0
+        assert "produced nothing (1 of 4):\n    documents/dull.txt" in told.stdout
     assert "documents that produced nothing: documents/dull.txt" in call("status", "small").stdout
     (facts,) = lines_of(call("status", "small", "--json"))
     assert facts["barren_documents"] == ["documents/dull.txt"]
