@@ -170,6 +170,8 @@ class RecipePlan:
 
     def describe(self) -> str:
         """Say it in a few lines."""
+        if not self.tasks:
+            return f"Recipe {self.name}: nothing in these documents that its prompts go over"
         asked = ", ".join(f"{task.prompt} {task.per_chunk}" for task in self.tasks)
         cost = f", about {short_usd(self.usd)}" if self.usd else ""
         lines = [
@@ -212,7 +214,12 @@ def plan_recipe(
     recipe = RECIPES[name]
     about = [chunk for chunk in chunks if not chunk.get("messages")]
     sizes = [int(str(chunk["tokens"])) for chunk in about]
-    counted = [_Counted(p, find_prompt(p.prompt), chunks, form, sides) for p in recipe.parts(form)]
+    corpus = Corpus(chunks, sides)
+
+    def plan_all(tasks: Sequence[Task]) -> Iterator[Unit]:
+        return plan_units(chunks, tasks, form, sides, corpus)
+
+    counted = [_Counted(p, find_prompt(p.prompt), form, plan_all) for p in recipe.parts(form)]
     # Two passages that no pair can be made of, no names, no other document: nothing to ask.
     idle = [part.name for part in counted if not part.places]
     counted = [part for part in counted if part.places]
@@ -232,7 +239,7 @@ def plan_recipe(
 
     def count(dosed: _Dosed) -> None:
         tasks = make_tasks(dosed.tasks, find_prompt)
-        dosed.count(Counter(unit.prompt.name for unit in plan_units(chunks, tasks, form, sides)))
+        dosed.count(Counter(unit.prompt.name for unit in plan_all(tasks)))
 
     count(plan)
     if plan is not whole:
@@ -266,11 +273,10 @@ class _Counted:
         self,
         part: Part,
         prompt: PromptFile,
-        chunks: Sequence[Mapping[str, object]],
         form: Form,
-        sides: Mapping[str, str],
+        plan_all: Callable[[Sequence[Task]], Iterator[Unit]],
     ) -> None:
-        units: list[Unit] = list(plan_units(chunks, [Task(prompt, 1)], form, sides))
+        units = list(plan_all([Task(prompt, 1)]))
         self.name, self.share = part.prompt, part.share
         self.asks = prompt.header.asks
         self.steps = count_steps(prompt, form)

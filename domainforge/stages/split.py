@@ -250,13 +250,15 @@ def _notes(splits: Splits, reasons: Mapping[str, int], exam_questions: int) -> t
             ("chat", "chats"),
             ("text", "texts"),
             ("preference", "preferences"),
-            (REPLAY, "general"),
         )
         if kind in ("chat", "text") or _count(train, kind)
     ]
+    general = _count(train, REPLAY)
+    beside = f" beside {general} general ones (their share: train.mixture.replay)"
     notes = [
-        f"{train.num_rows} rows to train on ({', '.join(parts)}), "
-        f"{splits.validation.num_rows} for validation, {splits.test.num_rows} for test"
+        f"{train.num_rows - general} rows to train on ({', '.join(parts)})"
+        f"{beside if general else ''}, {splits.validation.num_rows} for validation, "
+        f"{splits.test.num_rows} for test"
     ]
     if reasons.get("exam_overlap"):
         notes.append(

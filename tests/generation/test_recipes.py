@@ -121,6 +121,13 @@ def test_rows_that_cost_nothing_are_always_made() -> None:
     assert names == ["cloze", "not_said"]
 
 
+def test_where_all_documents_are_chats_nothing_is_asked() -> None:
+    chats = [chunk | {"messages": [{"role": "user", "content": "a"}]} for chunk in corpus(2)]
+    found = plan("default", chats)
+    assert (found.tasks, found.need.requests) == ((), 0)
+    assert "nothing in these documents" in found.describe()
+
+
 def test_one_document_has_no_other_to_be_asked_about() -> None:
     found = plan("cheap", corpus(1))
     assert [task.prompt for task in found.tasks] == ["cloze"]

@@ -491,7 +491,8 @@ def test_general_rows_are_in_the_account_the_figures_and_the_notes(tmp_path: Pat
     assert (figures["train_preferences"], figures["replay_rows"]) == (1, 5)
     assert figures["replay_from"] == "mine.jsonl"
     assert result.notes[0].startswith(
-        "12 rows to train on (4 chats, 2 texts, 1 preferences, 5 general), 0 for validation"
+        "7 rows to train on (4 chats, 2 texts, 1 preferences) beside 5 general ones (their share: "
+        "train.mixture.replay), 0 for validation"
     )
     (dropped,) = out.read("dropped").to_pylist()
     assert (dropped["uri"], dropped["side"]) == ("replay/mine.jsonl#6", "train")
