@@ -103,6 +103,7 @@ def plan_units(
     tasks: Sequence[Task],
     form: Form,
     sides: Mapping[str, str] | None = None,
+    corpus: Corpus | None = None,
 ) -> Iterator[Unit]:
     """Yield everything that is to be asked, in the order of chunks and tasks.
 
@@ -114,8 +115,10 @@ def plan_units(
         tasks: What is asked, and how often.
         form: How the teacher is asked.
         sides: Side of each chunk, by its id; None where all are of one.
+        corpus: What is known of these chunks and sides from planning before.
     """
-    corpus = Corpus(chunks, sides or dict.fromkeys((chunk["id"] for chunk in chunks), ""))
+    if corpus is None:
+        corpus = Corpus(chunks, sides or dict.fromkeys((chunk["id"] for chunk in chunks), ""))
     plans = [_TaskPlan(task, form, corpus) for task in tasks]
     for chunk in chunks:
         for plan in plans:
