@@ -7,11 +7,12 @@ more of them for each token than a large one, at a cost of the same order.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Literal
 
+from domainforge.generation.corpus import Corpus
 from domainforge.generation.requests import count_steps
 from domainforge.generation.tasks import TaskConfig, make_tasks
 from domainforge.generation.units import Form, Task, Unit, plan_units
