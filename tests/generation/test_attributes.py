@@ -72,8 +72,8 @@ def test_what_a_form_does_not_read_is_not_drawn_for_its_rows(tmp_path: Path) -> 
     [
         ("{audience: [], tone: [a]}", "audience: needs a value whose share is above 0"),
         ("{audience: {a: 0}, tone: [a]}", "audience: needs a value whose share is above 0"),
-        ("{audience: {a: -1, b: 2}, tone: [a]}", "audience.a: Input should be greater than"),
-        ("{audience: {a: .inf}, tone: [a]}", "audience.a: Input should be a finite number"),
+        ("{audience: {a: -1, b: 2}, tone: [a]}", "audience.a: write a number of at least 0"),
+        ("{audience: {a: .inf}, tone: [a]}", "audience.a: write a finite number"),
         ("{audience: {a: much}, tone: [a]}", "attributes"),
         ("{audience: [a], tone: [a], style: [b]}", "'style' is read nowhere"),
         ("{audience: [a], tone: [a], chunk: [b]}", "'chunk' is the name of something else"),

@@ -182,9 +182,9 @@ def test_a_task_that_finds_nothing_is_told(tmp_path: Path) -> None:
         ("chunk", "most_tokens: 100", "most_tokens: only a prompt over one of document, section"),
         ("entity", "topics: [a]", "topics: only a prompt with `over: topic`"),
         ("topic", "topics: [a, a]", "name each topic once"),
-        ("document", "most_tokens: 0", "greater than or equal to 1"),
+        ("document", "most_tokens: 0", "write a number of at least 1"),
         ("entity", "attributes: {entity: [a]}", "'entity' is the name of something else"),
-        ("paragraph", "", "Input should be 'chunk'"),
+        ("paragraph", "", "write 'chunk', 'sentence'"),
     ],
 )
 def test_headers_that_nothing_would_read(
