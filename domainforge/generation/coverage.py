@@ -233,8 +233,13 @@ def _is_said(sentence: str, known: set[str]) -> bool:
     return len(terms) >= _FEWEST_TERMS and len(terms & known) >= _SAID_SHARE * len(terms)
 
 
-def tell_coverage(shares: Mapping[Kind, Share]) -> list[str]:
-    """Say how much of the documents has a row; nothing where nothing was to be asked about."""
+def tell_coverage(shares: Mapping[Kind, Share], run: str) -> list[str]:
+    """Say how much of the documents has a row; nothing where nothing was to be asked about.
+
+    Args:
+        shares: What is covered, by kind.
+        run: Name of the run.
+    """
     found = [
         f"{shares[kind].covered:,} of {shares[kind].total:,} {name}"
         for kind, name in KIND_NAMES.items()
@@ -243,6 +248,6 @@ def tell_coverage(shares: Mapping[Kind, Share]) -> list[str]:
     if not found or all(share.covered == share.total for share in shares.values()):
         return []
     return [
-        f"kept rows rest on {', '.join(found)} of the documents; `domainforge coverage RUN` lists "
-        "the others, and generate.rounds asks about them"
+        f"kept rows rest on {', '.join(found)} of the documents; `domainforge coverage {run}` "
+        "lists the others, and one more of `generate.rounds` asks about them"
     ]

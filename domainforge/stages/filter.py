@@ -38,7 +38,7 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
     account = Account(unit="rows", total=total, done=kept.num_rows, dropped=reasons)
     figures: dict[str, Any] = {"kept_share": round(share, 4)}
     figures["coverage"] = {kind: asdict(found) for kind, found in shares.items()}
-    notes = (*_notes(dropped, reasons, total), *tell_coverage(shares))
+    notes = (*_notes(dropped, reasons, total), *tell_coverage(shares, context.run_name))
     return StageResult(account, notes, figures)
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,8 @@ def test_the_stage_writes_both_tables_and_balances(tmp_path: Path) -> None:
     chunked.write(chunk_table([CHUNK]))
     out, events = Output(tmp_path / "kept"), list[Any]()
     inputs = Inputs({"generate": generated.folder, "chunk": chunked.folder})
-    result = stage.STAGE.run(FilterConfig(), inputs, out, make_context(tmp_path, events=events))
+    context = replace(make_context(tmp_path, events=events), run_name="town")
+    result = stage.STAGE.run(FilterConfig(), inputs, out, context)
     assert result.account.balances
     assert (result.account.unit, result.account.total, result.account.done) == ("rows", 3, 1)
     assert result.account.dropped == {"unsupported": 1, "empty": 1}
@@ -148,6 +150,7 @@ def test_the_stage_writes_both_tables_and_balances(tmp_path: Path) -> None:
     assert result.figures == {"kept_share": 0.3333, "coverage": shares}
     assert [(p["text"][:8], p["rows"]) for p in out.read("coverage").to_pylist() if p["rows"]] != []
     assert "1 of 2 sentences" in result.notes[-1]
+    assert "`domainforge coverage town` lists" in result.notes[-1]
     assert "2 of 3 rows were dropped" in result.notes[0]
     assert events[-1] == ("progress", {"done": 3, "total": 3, "kept": 1})
 
