@@ -33,7 +33,8 @@ from domainforge.evaluation.exam import load_exam
 from domainforge.evaluation.measure import Measured, measure_model
 from domainforge.evaluation.questions import Item, prepare_items
 from domainforge.evaluation.statistics import paired_interval
-from domainforge.run_folder import read_table
+from domainforge.records import stable_id
+from domainforge.run_folder import read_manifest, read_table
 from domainforge.training.config import Mixture, TrainConfig
 from domainforge.training.sft import train_student
 from domainforge.training.students import find_student, load_model, load_tokenizer
@@ -103,9 +104,7 @@ def main() -> None:
 
 
 def _make_rows(project: Path, arm: Arm, *, quick: bool) -> None:
-    """Run the pipeline up to the split, once."""
-    if (project / "runs" / arm.run / "splits" / "manifest.json").exists():
-        return
+    """Run the pipeline up to the split; what is there already is not made again."""
     settings: dict[str, Any] = {
         "name": arm.run,
         "train__mixture": arm.mixture.model_dump(),
@@ -137,12 +136,7 @@ def _student(
     learning_rate: float,
 ) -> list[Measured]:
     """Train and measure one student, or read what was measured before."""
-    label = f"{name.replace(' ', '-')}-{tokens}-{seed}-{learning_rate:g}"
-    if (project / "measured" / f"{label}.json").exists():
-        return _measure(project, label, items, project)
-    rows = read_table(project / "runs" / arm.run / "splits", "train").to_pylist()
-    folder = project / "student"
-    shutil.rmtree(folder, ignore_errors=True)
+    splits = project / "runs" / arm.run / "splits"
     config = TrainConfig(
         method="full",
         epochs=1,
@@ -151,6 +145,16 @@ def _student(
         loss_on="turns",
         keep_best=False,
     )
+    manifest = read_manifest(splits)
+    assert manifest is not None
+    # Other rows or another mixture are another student.
+    made_of = stable_id(manifest.content_hash, config.model_dump(mode="json"))
+    label = f"{name.replace(' ', '-')}-{tokens}-{seed}-{made_of}"
+    if (project / "measured" / f"{label}.json").exists():
+        return _measure(project, label, items, project)
+    rows = read_table(splits, "train").to_pylist()
+    folder = project / "student"
+    shutil.rmtree(folder, ignore_errors=True)
     base = find_student("embedded", project, print)
     outcome = train_student(
         rows, [], base, folder, config, seed, lambda *_: None, max_tokens=tokens

@@ -168,6 +168,6 @@ def _tell_nothing_came(rows: Rows, asked: int) -> str:
     return (
         f"the teacher gave no usable reply to {asked} requests ({counts}){shown}\n"
         "Look the teacher over with `domainforge teacher check PIPELINE`, or the prompt with "
-        f"`domainforge prompts edit {prompt} --ask PIPELINE`; the replies are in the ledger and "
-        "are not asked for again."
+        f"`domainforge prompts edit {prompt} --ask PIPELINE`; replies that came are in the ledger "
+        "and are not asked for again."
     )
