@@ -121,7 +121,8 @@ def prompts_new(
     console = make_console()
     say(console, f"wrote {path}")
     say(console, f"next: domainforge prompts edit {path.stem}")
-    say(console, f"to ask it in a run: generate: {{tasks: [{{prompt: {path.stem}}}]}}")
+    tasks = f"generate: {{tasks: [{{prompt: {path.stem}}}]}}"
+    say(console, f"to ask it in a run, in the place of a recipe: {tasks}")
 
 
 @prompts_app.command("edit")
