@@ -122,7 +122,7 @@ def prompts_new(
     say(console, f"wrote {path}")
     say(console, f"next: domainforge prompts edit {path.stem}")
     tasks = f"generate: {{tasks: [{{prompt: {path.stem}}}]}}"
-    say(console, f"to ask it in a run, in the place of a recipe: {tasks}")
+    say(console, f"to ask it in a run, beside a recipe or in its place: {tasks}")
 
 
 @prompts_app.command("edit")

@@ -1,6 +1,6 @@
 """What a recipe comes to under the teacher's price and caps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -22,6 +22,7 @@ def plan_dose(
     chunks: Sequence[Mapping[str, Any]],
     sides: Mapping[str, str],
     context: Context,
+    without: Collection[str] = (),
 ) -> RecipePlan:
     """Plan a recipe for these documents, within `teacher.budget` as far as a price is known.
 
@@ -32,6 +33,7 @@ def plan_dose(
         chunks: Rows of the chunks table, in the order of uri and start.
         sides: Side of each chunk.
         context: Has the prompts, the teacher and its caps.
+        without: Prompts that are asked besides, and not by the recipe.
 
     Raises:
         PromptError: A prompt of the recipe can't be used.
@@ -53,7 +55,7 @@ def plan_dose(
         return share, usd
 
     form = config.resolved_form
-    return plan_recipe(name, chunks, form, sides, context.prompt, afford)
+    return plan_recipe(name, chunks, form, sides, context.prompt, afford, without)
 
 
 def identify_dose(name: RecipeName, context: Context) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def plan_run(
             find_replay(pipeline.split.replay, project)  # and a file that isn't there
         planner = _Planner(pipeline, context, run, Path(scratch))
         plans = []
-        calls = recipe = None
+        calls, recipe = None, ""
         for index, stage in enumerate(STAGES):
             if index > last:
                 plans.append(StagePlan(stage.name, "left out", f"after {until_stage}"))
@@ -116,9 +116,9 @@ def plan_run(
             if stage.name == "generate" and plan.state == "would run":
                 inputs = planner.inputs(stage)
                 planned = generate.plan_calls(pipeline.generate, inputs, context)
-                calls, recipe = planned.count, planned.recipe
+                calls, recipe = planned.count, planned.describe_recipe()
     needs_keys = calls is not None and calls.to_ask > 0
-    notes = [recipe.describe()] if recipe else []
+    notes = [recipe] if recipe else []
     notes += generate.tell_rounds(pipeline.generate) if calls else ()
     notes += describe_missing_keys(pipeline.teacher) if needs_keys else ()
     return DryRun(tuple(plans), calls, tuple(notes))

@@ -158,7 +158,7 @@ def estimate_run(
         spent_usd=spent_usd if price.known else None,
         max_usd=pipeline.teacher.budget.max_usd,
         price=_describe_price(price, through_batches),
-        recipe=plan.recipe.describe() if plan.recipe else "",
+        recipe=plan.describe_recipe(),
         notes=tuple(generate.tell_rounds(pipeline.generate)),
     )
 

@@ -36,7 +36,7 @@ ENDPOINT_HINT = (
     *MONEY_HINT,
 )
 PROMPT_HINT = (
-    "`cheap` and `rich` are the other recipes. In the place of a recipe, prompts of your choice:",
+    "`cheap` and `rich` are the other recipes. Beside one or in its place, prompts that you name:",
     "  tasks: [{prompt: qa, per_chunk: 4}]",
     "To change how it asks: `domainforge prompts edit qa`; `domainforge prompts list` names them",
     "all. A new file in prompts/ (`domainforge prompts new`) is a new kind of example.",

@@ -119,7 +119,6 @@ def test_a_key_in_the_wrong_place_or_half_written(
         ("evaluate", "", "write a mapping or leave the key out, for example {"),
         ("generate", "rich", "for example {recipe: rich}; its keys: recipe, tasks"),
         ("generate.recipe", "rihc", "did you mean 'rich'?"),
-        ("generate", "{recipe: rich, tasks: []}", "name a recipe or tasks, not both"),
         ("generate", "{tasks: qa}", "write a list of mappings, for example [{prompt: qa}]"),
         ("filter.skip", "empty", "write a list, one word each: [empty]"),
         ("train.epochs", "many", "write a number (it is 'many')"),

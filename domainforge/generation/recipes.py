@@ -7,7 +7,7 @@ more of them for each token than a large one, at a cost of the same order.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Literal
@@ -195,6 +195,7 @@ def plan_recipe(
     sides: Mapping[str, str],
     find_prompt: Callable[[str], PromptFile],
     afford: Afford,
+    without: Collection[str] = (),
 ) -> RecipePlan:
     """Decide how often each prompt of a recipe is asked.
 
@@ -208,6 +209,7 @@ def plan_recipe(
         sides: Side of each chunk.
         find_prompt: Loads a prompt file by name.
         afford: What the caps say to a need.
+        without: Prompts that are left out.
 
     Raises:
         PromptError: A prompt of the recipe can't be used.
@@ -220,7 +222,8 @@ def plan_recipe(
     def plan_all(tasks: Sequence[Task]) -> Iterator[Unit]:
         return plan_units(chunks, tasks, form, sides, corpus)
 
-    counted = [_Counted(p, find_prompt(p.prompt), form, plan_all) for p in recipe.parts(form)]
+    parts = [part for part in recipe.parts(form) if part.prompt not in without]
+    counted = [_Counted(part, find_prompt(part.prompt), form, plan_all) for part in parts]
     # Two passages that no pair can be made of, no names, no other document: nothing to ask.
     idle = [part.name for part in counted if not part.places]
     counted = [part for part in counted if part.places]

@@ -86,7 +86,8 @@ def plan_round(
 
     Only prompts whose rows can cover one are asked again; rows that decline never do. Passages of
     which least is covered come first. A prompt that reads `focus` is given one of the uncovered
-    sentences, another for every sample.
+    sentences, another for every sample. No prompt is asked more often about a passage than this has
+    such sentences.
 
     Args:
         number: Of the round; 2 for the first of them.
@@ -109,11 +110,13 @@ def plan_round(
             continue
         open_ids |= {(chunk, start, end) for chunk, start, end, _ in gaps}
         turn = taken[place] = taken.get(place, -1) + 1
+        if turn >= len(gaps):
+            continue
         uncovered = sum(end - start for _, start, end, _ in gaps)
         size = sum(chunk["end"] - chunk["start"] for chunk in unit.chunks)
         if prompt.name not in pointed:
             pointed[prompt.name] = "focus" in prompt.reads(completion=False)
-        focus = gaps[turn % len(gaps)][3] if pointed[prompt.name] else ""
+        focus = gaps[turn][3] if pointed[prompt.name] else ""
         found.append((-uncovered / max(1, size), order, replace(unit, focus=focus)))
     found.sort(key=lambda entry: entry[:2])
     return RoundPlan(number, tuple(unit for _, _, unit in found[:most]), len(open_ids))

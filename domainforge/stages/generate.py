@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from domainforge.context import Context
 from domainforge.dosing import identify_dose, plan_dose
@@ -58,12 +58,14 @@ class GenerateConfig(Settings):
     recipe: RecipeName | None = Field(
         None,
         description="What is asked, and how often: planned from the size of the documents and the "
-        "teacher's caps, and told before anything is asked. Left out without `tasks`: `default`.",
+        "teacher's caps, and told before anything is asked. Left out without `tasks`: `default`; "
+        "with `tasks`: none.",
     )
     tasks: tuple[TaskConfig, ...] | None = Field(
         None,
-        description="In the place of a recipe: prompt files and how often each is asked; an empty "
-        "list where all documents are chats and no teacher is needed.",
+        description="Prompt files and how often each is asked: in the place of a recipe, or beside "
+        "the one that is named. An empty list where all documents are chats and no teacher is "
+        "needed.",
     )
     novelty: NoveltyConfig | None = Field(
         default_factory=NoveltyConfig,
@@ -76,19 +78,10 @@ class GenerateConfig(Settings):
         "about sentences that no row rests on which passes `filter`.",
     )
 
-    @model_validator(mode="after")
-    def _check_one(self) -> "GenerateConfig":
-        if self.recipe is not None and self.tasks is not None:
-            raise ValueError(
-                "name a recipe or tasks, not both: tasks take the recipe's place (to leave it out "
-                "for once: --set generate.recipe=null)"
-            )
-        return self
-
     @property
     def named_recipe(self) -> RecipeName | None:
         """The recipe that is followed; None where tasks take its place."""
-        return None if self.tasks is not None else self.recipe or "default"
+        return self.recipe or ("default" if self.tasks is None else None)
 
 
 @dataclass(frozen=True)
@@ -97,11 +90,17 @@ class CallPlan:
 
     Attributes:
         recipe: What a recipe comes to; None where the tasks are named.
+        besides: What is asked beside it, in words.
     """
 
     count: CallCount
     unfinished: tuple[Unit, ...]
     recipe: RecipePlan | None = None
+    besides: tuple[str, ...] = ()
+
+    def describe_recipe(self) -> str:
+        """Say what a recipe comes to, and what is asked beside it; empty without one."""
+        return "\n".join([self.recipe.describe(), *self.besides]) if self.recipe else ""
 
 
 def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
@@ -111,7 +110,7 @@ def run(config: GenerateConfig, inputs: Inputs, out: Output, context: Context) -
     given = given_examples(chunks, sides)
     tasks, recipe = _tasks(config, chunks, sides, context)
     if recipe is not None:
-        context.say(recipe.describe())
+        context.say("\n".join([recipe.describe(), *_tell_besides(config)]))
     planned = _units(tasks, chunks, sides, context)
     out.write(_prompt_table(_prompt_files(config, context)), "prompts")
     if not planned and not given:
@@ -209,13 +208,13 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     tell_idle_tasks(tasks, planned_units, context.prompt)
     units = [unit for unit in planned_units if unit.prompt.header.asks]
     if not units:
-        return CallPlan(CallCount(0, 0, 0), (), recipe)
+        return CallPlan(CallCount(0, 0, 0), (), recipe, tuple(_tell_besides(config)))
     identity = teacher_identity(context.teacher_config, context.project)
     gate = open_gate(context.teacher_config)
     with Ledger(context.ledger_path) as ledger:
         form = known_form(context.teacher_config, identity, ledger)
         count, unfinished = foresee(units, config.novelty, form, identity, ledger, gate)
-    return CallPlan(count, unfinished, recipe)
+    return CallPlan(count, unfinished, recipe, tuple(_tell_besides(config)))
 
 
 def tell_rounds(config: GenerateConfig) -> list[str]:
@@ -287,11 +286,10 @@ def _chunks(inputs: Inputs) -> list[dict[str, Any]]:
 
 def _prompt_files(config: GenerateConfig, context: Context) -> list[PromptFile]:
     """Load the prompts that may be asked, each once."""
-    if config.named_recipe is None:
-        names = [task.prompt for task in config.tasks or ()]
-    else:
+    names = [task.prompt for task in config.tasks or ()]
+    if config.named_recipe is not None:
         form = context.teacher_config.resolved_form
-        names = [part.prompt for part in RECIPES[config.named_recipe].parts(form)]
+        names += [part.prompt for part in RECIPES[config.named_recipe].parts(form)]
     return [context.prompt(name) for name in dict.fromkeys(names)]
 
 
@@ -301,11 +299,24 @@ def _tasks(
     sides: Mapping[str, str],
     context: Context,
 ) -> tuple[tuple[TaskConfig, ...], RecipePlan | None]:
-    """Return the tasks as they are named, or those of the recipe with what it comes to."""
+    """Return the tasks that are named, and those of the recipe with what it comes to.
+
+    A task takes the place of the recipe's for the same prompt.
+    """
+    named = config.tasks or ()
     if config.named_recipe is None:
-        return config.tasks or (), None
-    plan = plan_dose(config.named_recipe, chunks, sides, context)
-    return plan.tasks, plan
+        return named, None
+    own = frozenset(task.prompt for task in named)
+    plan = plan_dose(config.named_recipe, chunks, sides, context, own)
+    return (*plan.tasks, *named), plan
+
+
+def _tell_besides(config: GenerateConfig) -> list[str]:
+    """Name the tasks that are asked beside a recipe; its dose and its cost leave them out."""
+    if not config.tasks or config.named_recipe is None:
+        return []
+    asked = ", ".join(f"{task.prompt} {task.per_chunk}" for task in config.tasks)
+    return [f"Besides, and not counted in this: {asked}"]
 
 
 def _units(

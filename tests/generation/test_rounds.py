@@ -85,3 +85,11 @@ def test_a_prompt_whose_rows_decline_covers_nothing_and_is_not_asked_again(tmp_p
     planner = Planner(tmp_path, QA.replace("version: 1", "version: 1\nbasis: absent"))
     assert planner.prompt.header.basis == "absent"
     assert planner.plan() == []
+
+
+def test_a_passage_is_asked_about_once_for_each_open_sentence(tmp_path: Path) -> None:
+    planner = Planner(tmp_path)
+    asked = {(place_of(unit), unit.sample) for unit in planner.every(1)}
+    plan = plan_round(9, planner.every, asked, planner.coverage, 99)
+    assert [unit.chunk["id"] for unit in plan.units].count("chunk-1") == 2
+    assert [unit.chunk["id"] for unit in plan.units].count("chunk-2") == 1

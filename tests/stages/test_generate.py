@@ -12,6 +12,7 @@ import pytest
 
 from domainforge.context import Context
 from domainforge.errors import ConfigError, DataError, PromptError, TeacherError
+from domainforge.generation.tasks import TaskConfig
 from domainforge.records import Chunk
 from domainforge.run_folder import Inputs, Output, folder_hash
 from domainforge.stage import StageResult
@@ -584,3 +585,24 @@ def test_a_recipe_that_asks_nobody_is_told_all_the_same(tmp_path: Path) -> None:
         assert not server.seen
     assert result.figures["recipe"]["name"] == "cheap"
     assert result.figures["recipe"]["tasks"]["cloze"] >= 1
+
+
+def test_a_task_beside_a_recipe(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    config = GenerateConfig.model_validate({"recipe": "cheap", "tasks": [{"prompt": "ask"}]})
+    output = Output(tmp_path / "both")
+    with TeacherServer() as server:
+        context = room.context(server)
+        planned = plan_calls(config, room.inputs, context)
+        result = generate.run(config, room.inputs, output, context)
+    prompts = {row["prompt"] for row in output.read("plan").to_pylist()}
+    assert {"ask", "rephrase", "qa"} <= prompts
+    assert planned.count.to_ask == len(server.seen) == 15
+    assert result.account.balances
+    assert planned.besides == ("Besides, and not counted in this: ask 1",)
+    said = [fields["text"] for kind, fields in room.events if kind == "note"]
+    assert any("Besides, and not counted in this: ask 1" in text for text in said)
+    own = config.model_copy(update={"tasks": (TaskConfig(prompt="qa", per_chunk=9),)})
+    recipe = plan_calls(own, room.inputs, context).recipe
+    assert recipe is not None
+    assert "qa" not in [task.prompt for task in recipe.tasks]
