@@ -299,6 +299,7 @@ def test_dry_run_counts_calls_and_changes_nothing(copy: Path) -> None:
     assert snapshot(copy) == before
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished(empty: Path) -> None:
     project = make_project(empty / "project")
     with TeacherServer(delay_seconds=0.3) as server:

@@ -8,8 +8,8 @@ from typer.testing import CliRunner, Result
 
 from domainforge.cli import app
 from domainforge.errors import ConfigError
-from domainforge.generation.tasks import TaskConfig
 from domainforge.pipeline_file import Pipeline, load_pipeline
+from domainforge.stages.generate import GenerateConfig
 from domainforge.starter import pipeline_text, run_name, starter_values, write_pipeline
 from domainforge.training.config import TrainConfig
 from tests.support.command import interrupt_wizard
@@ -198,7 +198,7 @@ def test_the_comments_are_the_descriptions_of_the_fields(project: Path) -> None:
     comments = " ".join(re.findall(r"^ *# (.*)$", text, re.MULTILINE))
     for description in (
         Pipeline.model_fields["sources"].description,
-        TaskConfig.model_fields["per_chunk"].description,
+        GenerateConfig.model_fields["recipe"].description,
         TrainConfig.model_fields["epochs"].description,
     ):
         assert description is not None

@@ -111,6 +111,7 @@ def test_an_interrupted_evaluation_goes_on(
     assert bool(trained) == (what != "control")
 
 
+@pytest.mark.slow
 def test_the_dose_of_student_and_control_is_told(small: SmallRun) -> None:
     small.add_rows()
     small.train(mix_replay(0.3))  # the control has no general rows: it gets the student's

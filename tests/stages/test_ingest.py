@@ -218,6 +218,7 @@ def test_identity_follows_content_not_time(tmp_path: Path) -> None:
     assert stage.identify(config, other) != stage.identify(config, context)
 
 
+@pytest.mark.slow
 def test_same_files_give_the_same_content(tmp_path: Path) -> None:
     write_all_kinds(tmp_path / "kb")
     first = ingest(context_of(tmp_path, "kb"))[1].tables

@@ -158,6 +158,7 @@ def test_limit_after_an_edit(tmp_path: Path, limit: int) -> None:
     assert again[0].figures["documents"] == limit
 
 
+@pytest.mark.slow
 def test_what_is_forgotten_since_goes_and_may_come_back(tmp_path: Path) -> None:
     make_folder(tmp_path / "kb")
     context = context_of(tmp_path)

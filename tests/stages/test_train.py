@@ -49,6 +49,7 @@ def test_general_rows_have_their_share_and_preferences_wait(small: SmallRun) -> 
     )
 
 
+@pytest.mark.slow
 def test_an_interrupted_stage_goes_on(small: SmallRun) -> None:
     config = QUICK.model_copy(update={"sequences_per_step": 1, "epochs": 4})
     seen: list[int] = []
