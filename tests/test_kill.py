@@ -125,6 +125,9 @@ def test_ten_kills_change_nothing_and_cost_next_to_nothing(
         write_pipeline(calm, server.base_url)
         ended = give(COMMAND, calm, timeout_seconds=200)
         assert ended.returncode == 0, ended.stderr
+        # Of 200 planned: novelty stops where rows repeat, in both runs at the same places.
+        needed = {canonical_json(seen.body["messages"]) for seen in server.seen}
+        assert len(needed) > 100
     train = read_manifest(calm / "runs" / "small" / "student")
     assert train is not None
     assert train.seconds > 8, "too short a training to be killed in: raise the epochs"
@@ -151,8 +154,8 @@ def test_ten_kills_change_nothing_and_cost_next_to_nothing(
     assert any(0 < len(moment.paid) < len(set(asked)) for moment in moments)
     for moment in moments:
         assert not moment.paid & set(asked[moment.asked :])
-    assert len(set(asked)) == 200
-    assert repeats == len(asked) - 200 <= len(MOMENTS) * 2 * CONCURRENCY
+    assert set(asked) == needed
+    assert repeats == len(asked) - len(needed) <= len(MOMENTS) * 2 * CONCURRENCY
     with Ledger(killed / "ledger.sqlite") as ledger:
         assert ledger.interrupted() == 0
 
