@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from domainforge.errors import PromptError
-from domainforge.generation.requests import make_request
+from domainforge.generation.requests import make_request, plain_marker
 from domainforge.generation.requests import template_values as values_of
 from domainforge.generation.units import Form, Task, Unit, goes_over, plan_units
 from domainforge.prompt_header import WITHIN_A_CHUNK
 from domainforge.prompt_sections import Step
 from domainforge.prompt_templates import holds
 from domainforge.prompts import PromptFile, fill_example
-from domainforge.records import stable_id
 
 _FIRST = (
     "The lamp of the Skerry Light was first lit on 4 May 1887 by the keeper Maud Tarrant. "
@@ -95,14 +94,14 @@ def try_prompt(
     samples = _render_chat(prompt, unit)
     if prompt.completion is not None:
         about = first_unit(prompt, "completion", chunks, chunk_id)
-        request = make_request(about, "completion", 0, {}, _fence)
+        request = make_request(about, "completion", 0, {}, plain_marker)
         title = "completion, for a teacher that only continues text"
         samples.append(Sample(title, request.prompt or ""))
     reply = _invent(prompt.schema, "reply")
     if prompt.items is not None:
         reply["item"] = reply[prompt.items][0]
     said = {step.name: _reply_of(step) for step in prompt.steps[:-1]}
-    values = {**values_of(unit, said, _fence), **reply}
+    values = {**values_of(unit, said, plain_marker), **reply}
     if prompt.header.keep_if:
         holds(prompt.path, prompt.header.keep_if, values)  # an expression that fails shows now
     filled = fill_example(prompt, values)
@@ -153,7 +152,7 @@ def _render_chat(prompt: PromptFile, unit: Unit) -> list[Sample]:
     samples = []
     replies: dict[str, str] = {}
     for index, step in enumerate(prompt.steps):
-        request = make_request(unit, "chat", index, replies, _fence)
+        request = make_request(unit, "chat", index, replies, plain_marker)
         text = "\n\n".join(f"[{m['role']}]\n{m['content']}" for m in request.messages)
         title = "chat" if len(prompt.steps) == 1 else f"chat, step {step.name}"
         samples.append(Sample(title, text))
@@ -163,11 +162,6 @@ def _render_chat(prompt: PromptFile, unit: Unit) -> list[Sample]:
 
 def _reply_of(step: Step) -> str:
     return f"(the reply of step {step.name})"
-
-
-def _fence(chunk_id: str) -> str:
-    # No teacher sees it. It must differ from what it is made of: a passage may hold it.
-    return stable_id("marker", chunk_id)
 
 
 def _invent(schema: Mapping[str, Any], name: str) -> Any:

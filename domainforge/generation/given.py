@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from domainforge.generation.requests import template_values
+from domainforge.generation.requests import plain_marker, template_values
 from domainforge.generation.units import Unit
 from domainforge.prompts import fill_example
-from domainforge.records import GIVEN, NO_TEACHER, Example, stable_id
+from domainforge.records import GIVEN, NO_TEACHER, Example
 
 
 def given_examples(chunks: Iterable[Mapping[str, Any]], sides: Mapping[str, str]) -> list[Example]:
@@ -41,7 +41,7 @@ def silent_examples(units: Iterable[Unit], sides: Mapping[str, str]) -> list[Exa
     """
     examples = []
     for unit in units:
-        filled = fill_example(unit.prompt, template_values(unit, {}, _marker))
+        filled = fill_example(unit.prompt, template_values(unit, {}, plain_marker))
         examples.append(
             Example(
                 kind=unit.prompt.header.example["kind"],
@@ -52,8 +52,3 @@ def silent_examples(units: Iterable[Unit], sides: Mapping[str, str]) -> list[Exa
             )
         )
     return examples
-
-
-def _marker(chunk_id: str) -> str:
-    # No teacher sees it, so it need not be one that nobody can guess.
-    return stable_id("marker", chunk_id)

@@ -69,10 +69,13 @@ class Recipe:
         return min(self.most, max(self.least, self.tokens / max(1, corpus_tokens)))
 
 
-_CLOZE = Part("cloze", 0.1, 45)
-_QA = Part("qa", 0.25, 50)
-_REPHRASE = Part("rephrase", 0.35, 0, 1.0)
-_ABSTAIN = Part("abstain", 0.06, 60)
+_STAPLES = (
+    Part("rephrase", 0.35, 0, 1.0),
+    Part("qa", 0.25, 50),
+    Part("abstain", 0.06, 60),
+    Part("cloze", 0.1, 45),
+)
+"""Of every recipe for teachers that chat."""
 _GAPS = (Part("cloze", 0.8, 45), Part("not_said", 0.06, 50))
 """For teachers that only continue text: what they write is worth less than the documents' own
 sentences with gaps in them (`benchmarks/closed_book.py`), so that these are most of the dose."""
@@ -82,7 +85,7 @@ RECIPES: Mapping[RecipeName, Recipe] = {
         least=1,
         most=3,
         tokens=500_000,
-        chat=(_REPHRASE, _QA, _ABSTAIN, _CLOZE),
+        chat=_STAPLES,
         completion=_GAPS,
     ),
     "default": Recipe(
@@ -90,10 +93,7 @@ RECIPES: Mapping[RecipeName, Recipe] = {
         most=12,
         tokens=2_000_000,
         chat=(
-            _REPHRASE,
-            _QA,
-            _ABSTAIN,
-            _CLOZE,
+            *_STAPLES,
             Part("multi_hop", 0.08, 80),
             Part("dialogue", 0.08, 220),
             Part("facts", 0.08, 0, 1.2),
@@ -105,10 +105,7 @@ RECIPES: Mapping[RecipeName, Recipe] = {
         most=40,
         tokens=10_000_000,
         chat=(
-            _REPHRASE,
-            _QA,
-            _ABSTAIN,
-            _CLOZE,
+            *_STAPLES,
             Part("multi_hop", 0.08, 80),
             Part("dialogue", 0.06, 220),
             Part("facts", 0.06, 0, 1.2),

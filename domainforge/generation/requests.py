@@ -8,6 +8,7 @@ from domainforge.generation.forms import is_delimited, reply_marker
 from domainforge.generation.units import Form, Unit, asks_completion
 from domainforge.prompt_templates import render
 from domainforge.prompts import PromptFile
+from domainforge.records import stable_id
 from domainforge.reply_layout import describe_layout
 from domainforge.teacher.request import Request
 
@@ -122,3 +123,11 @@ def _describe_schema(schema: Mapping[str, Any]) -> str:
         return f"{head} Its keys and their types: {keys}"
     # What may be left out, or refers to a definition, only the whole schema says.
     return f"{head} It fits this JSON Schema: {json.dumps(schema, ensure_ascii=False)}"
+
+
+def plain_marker(seed: str) -> str:
+    """Return a marker for passages that no teacher sees; nobody need be kept from guessing it.
+
+    It differs from what it is made of: a passage may hold that.
+    """
+    return stable_id("marker", seed)
