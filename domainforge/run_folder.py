@@ -57,6 +57,11 @@ class Output:
         self.same_recipe = same_recipe
         self.tables: dict[str, dict[str, Any]] = {}
 
+    @property
+    def scratch(self) -> Path:
+        """A folder for what the stage lays aside while it works; gone when the stage is whole."""
+        return self.folder / ".scratch"
+
     def stream(self, schema: pa.Schema, name: str = "", *, segments: int = 0) -> TableWriter:
         """Open a table of any size; `finish` must be given what this returns.
 
@@ -232,6 +237,8 @@ class RunFolder:
     def finish(self, writes: str, output: Output, manifest: Mapping[str, Any]) -> Manifest:
         """Turn an unfinished folder into the stage's folder; the old one goes only then."""
         with storage_errors(output.folder):
+            if output.scratch.exists():
+                shutil.rmtree(output.scratch)
             whole = {
                 **manifest,
                 "content_hash": folder_hash(output),
