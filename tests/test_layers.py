@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("prompt_sections",),
     ("prompts",),
     ("deduplicate",),
+    ("privacy",),
     ("filters",),
     (
         "chunking",

@@ -4,14 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from domainforge.privacy.spans import find_spans
 from domainforge.stage import Settings
-from domainforge.teacher.privacy_personal import find_personal_data
-from domainforge.teacher.privacy_secrets import Finding, find_secrets
 from domainforge.teacher.request import Request
 
 Treatment = Literal["off", "redact", "refuse"]
@@ -141,7 +139,7 @@ class Gate:
     def _clean(self, text: str, removed: Counter[str], refused: Counter[str]) -> str:
         """Return the text without what is to be taken out, and count."""
         region = self._phone_region
-        spans = _find(text, self.secrets != "off", self.personal_data != "off", region)
+        spans = find_spans(text, self.secrets != "off", self.personal_data != "off", region)
         parts, at = [], 0
         for span in spans:
             treatments = {self.secrets if span.secret else self.personal_data}
@@ -150,8 +148,7 @@ class Gate:
             (refused if "refuse" in treatments else removed)[span.kind] += 1
             # A span that runs over a fence keeps it: the fence is ours.
             fences = "".join(_FENCE.findall(text, span.start, span.end))
-            label = "secret" if span.secret else span.kind
-            parts += [text[at : span.start], f"[{label} removed]{fences}"]
+            parts += [text[at : span.start], f"{span.label}{fences}"]
             at = span.end
         return "".join([*parts, text[at:]])
 
@@ -198,38 +195,6 @@ class GateCounts:
                 "documents, or set teacher.privacy to redact"
             )
         return tuple(notes)
-
-
-class _Span(NamedTuple):
-    """A stretch of text to take out; `mixed` when both a secret and personal data are in it."""
-
-    start: int
-    end: int
-    kind: str
-    secret: bool
-    mixed: bool
-
-
-# The same passage is asked several times in a row; nothing is kept beyond these.
-@lru_cache(maxsize=64)
-def _find(text: str, secrets: bool, personal: bool, region: str | None) -> tuple[_Span, ...]:
-    """Find what stands in a text, in order, overlaps joined."""
-    found = [(finding, True) for finding in (find_secrets(text) if secrets else ())]
-    found += [(data, False) for data in (find_personal_data(text, region) if personal else ())]
-    groups: list[tuple[int, list[tuple[int, Finding, bool]]]] = []
-    for place, (finding, secret) in sorted(enumerate(found), key=lambda item: item[1][0].start):
-        if groups and finding.start < groups[-1][0]:
-            end, items = groups.pop()
-            groups.append((max(end, finding.end), [*items, (place, finding, secret)]))
-        else:
-            groups.append((finding.end, [(place, finding, secret)]))
-    spans = []
-    for end, items in groups:
-        # Detectors come in order of how much they know, so the first one names the kind.
-        _, first, secret = min(items)
-        mixed = len({is_secret for *_, is_secret in items}) == 2
-        spans.append(_Span(items[0][1].start, end, first.kind, secret, mixed))
-    return tuple(spans)
 
 
 def _list_kinds(kinds: Mapping[str, int]) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from domainforge.teacher.privacy_secrets import Finding
+from domainforge.privacy.secrets import Finding
 
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?!\w)")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]){11,30}")
