@@ -32,7 +32,7 @@ from domainforge.tables import content_hash
 
 MARK = "forgotten.json"
 _BY_DOCUMENT = ("chunk", "assign")
-_OF_EXAMPLES = ("generate", "filter", "dedup", "split")
+_OF_EXAMPLES = ("generate", "filter", "dedup", "judge", "split")
 _BY_ROW = ("ingest", *_OF_EXAMPLES)
 _BATCH_ROWS = 512
 

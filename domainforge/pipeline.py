@@ -28,6 +28,7 @@ from domainforge.stages import (
     filter,
     generate,
     ingest,
+    judge,
     split,
     train,
 )
@@ -42,7 +43,8 @@ STAGES: tuple[Stage, ...] = (
     generate.STAGE,  # chunks -> examples; prompt files, asked of the teacher
     filter.STAGE,  # examples -> kept; every drop has a reason and evidence
     dedup.STAGE,  # kept -> unique; exact and near
-    split.STAGE,  # unique -> train, validation, test; audited
+    judge.STAGE,  # unique -> judged; what rows are worth, the best of each cluster
+    split.STAGE,  # judged -> train, validation, test; audited
     train.STAGE,  # train -> student
     evaluate.STAGE,  # exam, student, base, control -> scores and a verdict
     export.STAGE,  # model folder, dataset, cards; nothing leaves the machine

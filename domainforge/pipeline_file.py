@@ -20,6 +20,7 @@ from domainforge.stages.evaluate import EvaluateConfig
 from domainforge.stages.export import ExportConfig
 from domainforge.stages.generate import GenerateConfig
 from domainforge.stages.ingest import IngestConfig
+from domainforge.stages.judge import JudgeConfig
 from domainforge.teacher.config import TeacherConfig
 from domainforge.training.config import TrainConfig
 
@@ -53,6 +54,9 @@ class Pipeline(Settings):
     )
     dedup: DedupConfig = Field(
         default_factory=DedupConfig, description="Which rows are copies of another."
+    )
+    judge: JudgeConfig = Field(
+        default_factory=JudgeConfig, description="Which rows are worth training on."
     )
     split: SplitConfig = Field(
         default_factory=SplitConfig, description="Train, validation and test."

@@ -41,7 +41,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "training",
         "prompt_check",
     ),
-    ("splitting",),
+    ("judging", "splitting"),
     ("context", "yields"),
     ("dosing",),
     ("stages",),

@@ -52,7 +52,7 @@ def test_the_split_is_its_three_parts(small: RunFolder) -> None:
 
 def test_every_table_of_every_whole_stage_is_listed(small: RunFolder) -> None:
     wanted = {}
-    for stage in STAGES[:7]:
+    for stage in STAGES[:8]:
         manifest = read_manifest(small.stage_folder(stage.writes))
         assert manifest is not None
         for name, facts in manifest.tables.items():
@@ -111,7 +111,13 @@ def test_runs_are_found_by_name_or_folder(project: Path, tmp_path: Path) -> None
 def test_a_kept_row_leads_back_to_its_document(small: RunFolder, project: Path) -> None:
     _, row = select_rows(small, "validation", limit=1).rows[0]
     trace = trace_row(small, row["id"], project)
-    assert [place.label for place in trace.way] == ["examples", "kept", "unique", "validation"]
+    assert [place.label for place in trace.way] == [
+        "examples",
+        "kept",
+        "unique",
+        "judged",
+        "validation",
+    ]
     assert trace.dropped_by is None
     assert trace.prompt is not None
     assert (trace.prompt.name, trace.prompt.changed) == ("ask", False)

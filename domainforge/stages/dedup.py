@@ -1,6 +1,5 @@
 """Kept to unique: of rows that say the same the best one stays, on each side."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,10 +8,11 @@ import pyarrow as pa
 from pydantic import Field
 
 from domainforge.context import Context
+from domainforge.deduplicate.best import rank_row
 from domainforge.deduplicate.exact import exact_key
 from domainforge.deduplicate.near import Link, find_clusters
 from domainforge.deduplicate.shingles import Shingling, text_jaccard
-from domainforge.records import NO_TEACHER, chunk_ids_of, question_of, said_in, stable_id
+from domainforge.records import NO_TEACHER, chunk_ids_of, said_in, stable_id
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.tables import EXAMPLE_SCHEMA, ordered_table
@@ -67,7 +67,7 @@ def dedup_rows(table: pa.Table, config: DedupConfig, seed: int) -> Deduplicated:
     for (label, _), members in groups.items():
         # Rows are ordered by id, so the row at the label has the lowest id of the cluster.
         cluster = stable_id("cluster", rows[label]["id"])
-        best = min(members, key=lambda at: _rank(rows[at]))
+        best = min(members, key=lambda at: rank_row(rows[at]))
         unique.append({**rows[best], "cluster": cluster})
         for at in members:
             if at != best:
@@ -100,12 +100,6 @@ def _made_of(row: Mapping[str, Any]) -> str | None:
     if row["teacher"] != NO_TEACHER:
         return None
     return stable_id(row["prompt"], chunk_ids_of(row), row["unit"])
-
-
-def _rank(row: dict[str, Any]) -> tuple[float, int, str]:
-    """Order rows from best to worst: support, then the shorter question, then the id."""
-    support = json.loads(row["scores"] or "{}").get("support", 0.0)
-    return -float(support), len(question_of(row)), row["id"]
 
 
 def _nearest_links(links: list[Link]) -> dict[int, Link]:

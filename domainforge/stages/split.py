@@ -87,7 +87,7 @@ def run(config: SplitConfig, inputs: Inputs, out: Output, context: Context) -> S
     Raises:
         DataError: Nothing is left to train on, or the audit finds a leak.
     """
-    examples, chunks = inputs.table("dedup"), inputs.table("chunk")
+    examples, chunks = inputs.table("judge"), inputs.table("chunk")
     sides = inputs.table("assign")
     replay = load_replay(config.replay, context.project, context.seed) if context.replays else []
     passages = sum(not messages for messages in _messages(chunks))
@@ -292,7 +292,7 @@ STAGE = Stage(
     config=SplitConfig,
     run=run,
     writes="splits",
-    reads=("chunk", "assign", "dedup"),
+    reads=("chunk", "assign", "judge"),
     version=2,
     identity=identify,
 )

@@ -16,7 +16,7 @@ from domainforge.run_folder import Inputs, Output
 from domainforge.sources.chats import make_chat, read_messages
 from domainforge.splitting.config import SplitConfig
 from domainforge.stage import StageResult
-from domainforge.stages import assign, chunk, dedup, generate, split
+from domainforge.stages import assign, chunk, dedup, generate, judge, split
 from domainforge.stages import filter as filter_stage
 from domainforge.stages.generate import GenerateConfig
 from domainforge.teacher.config import TeacherConfig
@@ -68,6 +68,7 @@ class Line:
 
     def finish(self) -> StageResult:
         self._run(dedup.STAGE, dedup.DedupConfig())
+        self._run(judge.STAGE, judge.JudgeConfig())
         return self._run(split.STAGE, SplitConfig(validation_share=0))
 
     def rows(self, stage: str, table: str = "") -> list[dict[str, Any]]:

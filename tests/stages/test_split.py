@@ -432,7 +432,7 @@ def run_stage(
     replay: str | None = None,
 ) -> tuple[Any, Output]:
     tables = {
-        "dedup": example_table(examples),
+        "judge": example_table(examples),
         "chunk": chunk_table(CHUNKS.values()),
         "assign": sides_table(sides),
     }
@@ -520,12 +520,12 @@ def test_a_failed_audit_stops_the_stage(tmp_path: Path) -> None:
     sides = sides_table(HELD_OUT).to_pylist()
     broken = pa.Table.from_pylist([{**row, "unit": "one"} for row in sides])
     for name, rows in (
-        ("dedup", example_table([])),
+        ("judge", example_table([])),
         ("chunk", chunk_table(CHUNKS.values())),
         ("assign", broken),
     ):
         Output(tmp_path / name).write(rows)
-    inputs = Inputs({name: tmp_path / name for name in ("dedup", "chunk", "assign")})
+    inputs = Inputs({name: tmp_path / name for name in ("judge", "chunk", "assign")})
     out = Output(tmp_path / "splits")
     with pytest.raises(DataError, match="unit one is in the training side"):
         stage.STAGE.run(SplitConfig(), inputs, out, make_context(tmp_path))
