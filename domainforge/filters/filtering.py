@@ -1,7 +1,7 @@
-"""Checking whole tables of examples beside the passages that they are about."""
+"""Checking tables of examples of any size beside the passages that they are about."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ from domainforge.filters.turns import read_rows
 from domainforge.records import GIVEN, canonical_json, chunk_ids_of
 from domainforge.tables import EXAMPLE_SCHEMA
 
-VERSION = 3
+VERSION = 4
 """Raised when the same rows could come out otherwise; in the fingerprint of all that filters."""
 
 _BATCH_ROWS = 1024
@@ -26,51 +26,96 @@ class Filtered(NamedTuple):
     dropped: pa.Table
 
 
+class Checked(NamedTuple):
+    """The same of a batch of examples, as rows."""
+
+    kept: list[dict[str, Any]]
+    dropped: list[dict[str, Any]]
+
+
+class RowFilter:
+    """Holds examples against the checks, a batch at a time."""
+
+    def __init__(
+        self,
+        passages: Mapping[str, Mapping[str, Any]],
+        config: FilterConfig,
+        frames: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            passages: Chunks by their id.
+            config: Thresholds.
+            frames: What prompts tell the teacher, by the hash of their file.
+        """
+        self._passages = passages
+        self._config = config
+        self._frames = frames or {}
+
+    def check(self, examples: Sequence[Mapping[str, Any]]) -> Checked:
+        """Check each example beside its chunk; both lists keep the order of the examples.
+
+        A chat is dropped whole for the first answer that is at fault.
+
+        Raises:
+            DataError: A row is about a chunk that isn't there.
+        """
+        rows = [self._rows_of(example) for example in examples]
+        found = iter(check_rows([row for own in rows for row in own], self._config))
+        checked = Checked([], [])
+        for example, own in zip(examples, rows, strict=True):
+            finding = _first([next(found) for _ in own])
+            if finding is None:
+                scores = {**json.loads(example["scores"] or "{}"), **_scores(own)}
+                checked.kept.append({**example, "scores": canonical_json(scores)})
+            else:
+                why = {"reason": finding.reason, "evidence": finding.evidence}
+                checked.dropped.append({**example, **why})
+        return checked
+
+    def _rows_of(self, example: Mapping[str, Any]) -> list[Row]:
+        """Return what the checks see of an example: a row for each of its answers."""
+        about = []
+        for chunk_id in chunk_ids_of(example):
+            chunk = self._passages.get(chunk_id)
+            if chunk is None:
+                raise DataError(
+                    f"example {example['id']} is about chunk {chunk_id}, which isn't there; "
+                    "run again with --from chunk"
+                )
+            about.append(chunk)
+        if example["prompt"] == GIVEN:
+            return read_turns(example)
+        fields = json.loads(example["fields"] or "{}")
+        return read_rows(example, fields, about, self._frames.get(example["prompt_hash"], ""))
+
+
 def filter_rows(
     table: pa.Table,
     chunks: pa.Table,
     config: FilterConfig,
-    progress: Callable[[int, int], None] = lambda kept, done: None,
     frames: Mapping[str, str] | None = None,
 ) -> Filtered:
-    """Check every row beside its chunk; rows keep their order.
-
-    A chat is dropped whole for the first answer that is at fault.
+    """Check every row of a table in memory beside its chunk; rows keep their order.
 
     Args:
         table: Examples.
         chunks: The chunks that they are about.
         config: Thresholds.
-        progress: Told after each batch how many rows are kept, of how many done.
-        frames: What prompts tell the teacher, by the hash of their file.
+        frames: As for RowFilter.
 
     Raises:
         DataError: A row is about a chunk that isn't there.
     """
-    passages = {chunk["id"]: chunk for chunk in chunks.to_pylist()}
-    kept: list[pa.Table] = []
-    dropped: list[pa.Table] = []
-    rows_kept = 0
-    for start in range(0, table.num_rows, _BATCH_ROWS):
-        examples = table.slice(start, _BATCH_ROWS).to_pylist()
-        rows = [_rows_of(example, passages, frames or {}) for example in examples]
-        found = iter(check_rows([row for own in rows for row in own], config))
-        passed: list[dict[str, Any]] = []
-        failed: list[dict[str, Any]] = []
-        for example, own in zip(examples, rows, strict=True):
-            finding = _first([next(found) for _ in own])
-            if finding is None:
-                scores = {**json.loads(example["scores"] or "{}"), **_scores(own)}
-                passed.append({**example, "scores": canonical_json(scores)})
-            else:
-                why = {"reason": finding.reason, "evidence": finding.evidence}
-                failed.append({**example, **why})
-        kept.append(pa.Table.from_pylist(passed, schema=EXAMPLE_SCHEMA))
-        dropped.append(pa.Table.from_pylist(failed, schema=EXAMPLE_SCHEMA))
-        rows_kept += len(passed)
-        progress(rows_kept, start + len(examples))
-    empty = EXAMPLE_SCHEMA.empty_table()
-    return Filtered(pa.concat_tables([empty, *kept]), pa.concat_tables([empty, *dropped]))
+    rows = RowFilter({chunk["id"]: chunk for chunk in chunks.to_pylist()}, config, frames)
+    batches = table.to_batches(max_chunksize=_BATCH_ROWS)
+    checked = [rows.check(batch.to_pylist()) for batch in batches]
+    return Filtered(_table(part.kept for part in checked), _table(part.dropped for part in checked))
+
+
+def _table(parts: Iterable[Sequence[Mapping[str, Any]]]) -> pa.Table:
+    return pa.Table.from_pylist([row for part in parts for row in part], schema=EXAMPLE_SCHEMA)
 
 
 def _first(findings: Sequence[Finding | None]) -> Finding | None:
@@ -89,20 +134,3 @@ def _scores(rows: Sequence[Row]) -> dict[str, float]:
         for name, value in row.scores().items():
             found[name] = min(value, found.get(name, value))
     return found
-
-
-def _rows_of(
-    example: dict[str, Any], passages: dict[str, dict[str, Any]], frames: Mapping[str, str]
-) -> list[Row]:
-    """Return what the checks see of an example: a row for each of its answers."""
-    missing = [chunk_id for chunk_id in chunk_ids_of(example) if chunk_id not in passages]
-    if missing:
-        raise DataError(
-            f"example {example['id']} is about chunk {missing[0]}, which isn't there; "
-            "run again with --from chunk"
-        )
-    if example["prompt"] == GIVEN:
-        return read_turns(example)
-    about = [passages[chunk_id] for chunk_id in chunk_ids_of(example)]
-    fields, frame = json.loads(example["fields"] or "{}"), frames.get(example["prompt_hash"], "")
-    return read_rows(example, fields, about, frame)

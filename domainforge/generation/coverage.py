@@ -144,21 +144,6 @@ class Coverage:
                 self._put(parts, Part("entity", uri, chunk_id, 0, 0, name, rows))
         return list(parts.values())
 
-    def table(self) -> pa.Table:
-        """Return all parts as a table, ordered by id."""
-        rows = [
-            {**asdict(part), "id": stable_id("part", part.kind, part.uri, part.start, part.text)}
-            for part in self.parts()
-        ]
-        return ordered_table(rows, COVERAGE_SCHEMA)
-
-    def shares(self) -> dict[Kind, Share]:
-        """Return how many parts of each kind have a row."""
-        found: dict[Kind, list[bool]] = defaultdict(list)
-        for part in self.parts():
-            found[part.kind].append(part.rows > 0)
-        return {kind: Share(sum(parts), len(parts)) for kind, parts in found.items()}
-
     def _rests_on(
         self, row: Mapping[str, Any], chunk: Mapping[str, Any], terms: Iterable[str]
     ) -> list[tuple[str, int, int]]:
@@ -182,6 +167,23 @@ class Coverage:
     @staticmethod
     def _put(parts: dict[tuple[str, str, int, str], Part], part: Part) -> None:
         parts.setdefault((part.kind, part.uri, part.start, part.text), part)
+
+
+def part_table(parts: Iterable[Part]) -> pa.Table:
+    """Return parts as a table, ordered by id."""
+    rows = [
+        {**asdict(part), "id": stable_id("part", part.kind, part.uri, part.start, part.text)}
+        for part in parts
+    ]
+    return ordered_table(rows, COVERAGE_SCHEMA)
+
+
+def part_shares(parts: Iterable[Part]) -> dict[Kind, Share]:
+    """Return how many parts of each kind have a row."""
+    found: dict[Kind, list[bool]] = defaultdict(list)
+    for part in parts:
+        found[part.kind].append(part.rows > 0)
+    return {kind: Share(sum(rows), len(rows)) for kind, rows in found.items()}
 
 
 def _sentences(chunk: Mapping[str, Any]) -> list[tuple[int, int]]:

@@ -1,51 +1,71 @@
 """Examples to kept: every row that leaves has a reason and evidence, every row kept its scores."""
 
-from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
-
-import pyarrow as pa
 
 from domainforge.context import Context
 from domainforge.errors import PromptError
-from domainforge.filters.filtering import VERSION, filter_rows
+from domainforge.filters.filtering import VERSION, RowFilter
 from domainforge.filters.frame import frame_of
+from domainforge.filters.progress import FilterProgress
 from domainforge.filters.rows import FilterConfig
-from domainforge.generation.coverage import COVERAGE, Coverage, tell_coverage
+from domainforge.generation.coverage import (
+    COVERAGE,
+    Coverage,
+    part_shares,
+    part_table,
+    tell_coverage,
+)
+from domainforge.passages import PassageStore
 from domainforge.records import GIVEN
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Stage, StageResult
+from domainforge.table_writer import read_batches
+
+_MOST_COVERED = 100_000
+"""Of how many passages coverage is looked at; where there are more, a sample stands for all."""
 
 
 def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
-    """Keep the rows that pass every check."""
-    examples = inputs.table("generate")
-    total = examples.num_rows
-
-    def report(kept: int, done: int) -> None:
-        context.progress(done, total, kept=kept)
-
-    frames = _frames(examples, context)
-    kept, dropped = filter_rows(examples, inputs.table("chunk"), config, report, frames)
-    out.write(kept)
-    out.write(dropped, "dropped")
-    coverage = Coverage(inputs.table("chunk").to_pylist())
-    coverage.add(kept.to_pylist())
-    out.write(coverage.table(), COVERAGE)
-    shares = coverage.shares()
-    reasons = Counter(dropped.column("reason").to_pylist())
-    share = kept.num_rows / total if total else 0.0
-    account = Account(unit="rows", total=total, done=kept.num_rows, dropped=reasons)
-    figures: dict[str, Any] = {"kept_share": round(share, 4)}
-    figures["coverage"] = {kind: asdict(found) for kind, found in shares.items()}
-    notes = (*_notes(dropped, reasons, total), *tell_coverage(shares, context.run_name))
-    return StageResult(account, notes, figures)
+    """Keep the rows that pass every check; an interrupted run goes on where it was."""
+    total = inputs.count("generate")
+    passages = PassageStore(inputs.folder("chunk"), out.scratch)
+    rows = RowFilter(passages, config, _frames(inputs, context))
+    done = FilterProgress(out)
+    context.progress(done.rows, total, kept=done.kept_rows)
+    for batch in _batches(inputs, done.rows):
+        done.add(rows.check(batch))
+        context.progress(done.rows, total, kept=done.kept_rows)
+    done.finish(out)
+    kept_rows, reasons = done.kept_rows, done.reasons
+    covered, notes = _cover(inputs, out, context)
+    share = kept_rows / total if total else 0.0
+    account = Account(unit="rows", total=total, done=kept_rows, dropped=reasons)
+    figures = {"kept_share": round(share, 4), "coverage": covered}
+    return StageResult(account, (*_notes(out, reasons, total), *notes), figures)
 
 
-def _frames(examples: pa.Table, context: Context) -> dict[str, str]:
+def _batches(inputs: Inputs, done: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield the examples, ordered by id, after those that an interrupted run did."""
+    for batch in inputs.batches("generate"):
+        if done >= batch.num_rows:
+            done -= batch.num_rows
+            continue
+        yield batch.slice(done).to_pylist()
+        done = 0
+
+
+def _frames(inputs: Inputs, context: Context) -> dict[str, str]:
     """Return what each prompt tells the teacher, by its hash; without those changed since."""
+    names = {
+        name
+        for batch in inputs.batches("generate", columns=["prompt"])
+        for name in batch.column("prompt").unique().to_pylist()
+    }
     frames = {}
-    for name in sorted(set(examples.column("prompt").to_pylist()) - {GIVEN}):
+    for name in sorted(names - {GIVEN}):
         try:
             prompt = context.prompt(name)
         except PromptError:
@@ -54,16 +74,40 @@ def _frames(examples: pa.Table, context: Context) -> dict[str, str]:
     return frames
 
 
-def _notes(dropped: pa.Table, reasons: Counter[str], total: int) -> tuple[str, ...]:
+def _cover(inputs: Inputs, out: Output, context: Context) -> tuple[dict[str, Any], list[str]]:
+    """Write which parts of the documents have a kept row; of many passages, those of a sample."""
+    total = inputs.count("chunk")
+    chunks = (chunk for batch in inputs.batches("chunk") for chunk in batch.to_pylist())
+    # They come in order of their ids, which are hashes: the first ones are drawn by chance.
+    coverage = Coverage(islice(chunks, _MOST_COVERED))
+    for batch in read_batches(out.folder):
+        coverage.add(batch.to_pylist())
+    parts = coverage.parts()
+    out.write(part_table(parts), COVERAGE)
+    shares = part_shares(parts)
+    notes = tell_coverage(shares, context.run_name)
+    if total > _MOST_COVERED and notes:
+        notes.append(f"coverage is of {_MOST_COVERED:,} of {total:,} passages, drawn by chance")
+    return {kind: asdict(found) for kind, found in shares.items()}, notes
+
+
+def _notes(out: Output, reasons: Mapping[str, int], total: int) -> tuple[str, ...]:
     """Say what took most rows, where little is left."""
-    if not reasons or dropped.num_rows <= total / 2:
+    dropped = sum(reasons.values())
+    if not dropped or dropped <= total / 2:
         return ()
-    reason, count = reasons.most_common(1)[0]
-    row = next(row for row in dropped.to_pylist() if row["reason"] == reason)
+    reason, count = max(reasons.items(), key=lambda item: item[1])
+    row = next(row for row in _dropped(out) if row["reason"] == reason)
     return (
-        f"{dropped.num_rows} of {total} rows were dropped, {count} of them as {reason}; "
+        f"{dropped} of {total} rows were dropped, {count} of them as {reason}; "
         f"for example row {row['id']}: {row['evidence']}",
     )
+
+
+def _dropped(out: Output) -> Iterator[dict[str, Any]]:
+    columns = ["id", "reason", "evidence"]
+    for batch in read_batches(out.folder / "dropped", columns):
+        yield from batch.to_pylist()
 
 
 STAGE = Stage(
@@ -73,4 +117,5 @@ STAGE = Stage(
     writes="kept",
     reads=("chunk", "generate"),
     version=VERSION,
+    resumable=True,
 )

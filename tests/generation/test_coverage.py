@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from domainforge.generation.coverage import Coverage, Share
+from domainforge.generation.coverage import Coverage, Share, part_shares
 from tests.generation.prompts import TEXT, make_chunk
 
 FIRST = "The mill at Harrow Bend was built in 1742."
@@ -88,7 +88,7 @@ def test_sections_and_names_are_counted_too() -> None:
     assert parts[("section", "History")] == 1
     assert parts[("entity", "Harrow Bend")] == 1
     assert parts[("sentence", LAST)] == 0
-    assert covered(about).shares()["sentence"] == Share(1, 2)
+    assert part_shares(covered(about).parts())["sentence"] == Share(1, 2)
 
 
 def test_a_sentence_of_overlapping_chunks_counts_once() -> None:
