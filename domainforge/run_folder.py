@@ -245,7 +245,7 @@ class RunFolder:
                 "tables": output.tables,
             }
             write_atomic(output.folder / MANIFEST, json.dumps(whole, indent=2) + "\n")
-            _sync_directory(output.folder)
+            sync_directory(output.folder)
             self._put_in_place(writes)
         return Manifest(**whole)
 
@@ -269,7 +269,7 @@ class RunFolder:
         if folder.exists():
             folder.rename(old)
         (self.path / f".{writes}.unfinished").rename(folder)
-        _sync_directory(self.path)
+        sync_directory(self.path)
         (folder / ".fingerprint").unlink(missing_ok=True)
         if old.exists():
             shutil.rmtree(old)
@@ -353,7 +353,8 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Put the names in a folder on disk: a new file's bytes are, its name may not be."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

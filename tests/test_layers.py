@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("files",),
     ("table_writer",),
     ("languages",),
-    ("passages", "run_folder"),
+    ("label_file", "labels", "passages", "run_folder"),
     ("prompt_header", "prompt_lines", "reply_layout"),
     ("prompt_templates",),
     ("prompt_sections",),
