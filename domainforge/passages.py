@@ -7,11 +7,23 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from domainforge.table_writer import read_batches
 
 _KEPT_ROWS = 4096
 _NAME = "passages.arrow"
+
+
+def lay_out(table: Path, scratch: Path) -> Path:
+    """Write a table's Parquet shards uncompressed into one file of a folder; returns the file."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    path = scratch / _NAME
+    schema = pq.read_schema(next(iter(sorted(table.glob("part-*.parquet")))))
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for batch in read_batches(table):
+            writer.write_batch(batch)
+    return path
 
 
 class PassageStore(Mapping[str, dict[str, Any]]):
@@ -21,33 +33,26 @@ class PassageStore(Mapping[str, dict[str, Any]]):
     in memory are the ids (a few bytes a row) and the rows that were asked for last.
     """
 
-    def __init__(self, table: Path, scratch: Path) -> None:
-        """Lay the rows out.
+    def __init__(self, path: Path) -> None:
+        """Open what `lay_out` wrote."""
+        self._file = pa.ipc.open_file(pa.memory_map(str(path)))
+        batches = [self._file.get_batch(at) for at in range(self._file.num_record_batches)]
+        named = [str(at).encode() for batch in batches for at in batch.column("id").to_pylist()]
+        ids = np.array(named, dtype=np.bytes_)
+        self._places = np.argsort(ids, kind="stable")
+        self._ids = ids[self._places]
+        self._starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
+        self._row = lru_cache(maxsize=_KEPT_ROWS)(self._read)
+
+    @classmethod
+    def of(cls, table: Path, scratch: Path) -> "PassageStore":
+        """Lay a table out and open it.
 
         Args:
-            table: Folder of the table's Parquet shards, ordered by id.
+            table: Folder of the table's Parquet shards.
             scratch: Folder for the file; whoever gives it removes it.
         """
-        scratch.mkdir(parents=True, exist_ok=True)
-        path = scratch / _NAME
-        ids: list[bytes] = []
-        starts = [0]
-        with pa.OSFile(str(path), "wb") as sink:
-            writer = None
-            for batch in read_batches(table):
-                if writer is None:
-                    writer = pa.ipc.new_file(sink, batch.schema)
-                writer.write_batch(batch)
-                ids += (str(at).encode() for at in batch.column("id").to_pylist())
-                starts.append(starts[-1] + batch.num_rows)
-            if writer is not None:
-                writer.close()
-        order = np.argsort(np.array(ids, dtype=np.bytes_), kind="stable")
-        self._ids = np.array(ids, dtype=np.bytes_)[order]
-        self._places = order
-        self._starts = np.array(starts)
-        self._file = pa.ipc.open_file(pa.memory_map(str(path))) if ids else None
-        self._row = lru_cache(maxsize=_KEPT_ROWS)(self._read)
+        return cls(lay_out(table, scratch))
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         at = self._find(key)
@@ -72,7 +77,6 @@ class PassageStore(Mapping[str, dict[str, Any]]):
     def _read(self, at: int) -> dict[str, Any]:
         place = int(self._places[at])
         batch = int(np.searchsorted(self._starts, place, side="right")) - 1
-        assert self._file is not None
         rows = self._file.get_batch(batch).slice(place - int(self._starts[batch]), 1).to_pylist()
         found: dict[str, Any] = rows[0]
         return found

@@ -14,7 +14,7 @@ _SCHEMA = pa.schema([("id", pa.string()), ("headings", pa.list_(pa.string())), (
 def _store(ids: list[str], folder: Path) -> PassageStore:
     rows = [{"id": at, "headings": [f"of {at}"], "n": n} for n, at in enumerate(ids)]
     Output(folder / "chunks").write(pa.Table.from_pylist(rows, schema=_SCHEMA))
-    return PassageStore(folder / "chunks", folder / "scratch")
+    return PassageStore.of(folder / "chunks", folder / "scratch")
 
 
 @given(ids=st.lists(st.text("abc0", min_size=1, max_size=4), unique=True, max_size=30))

@@ -7,8 +7,9 @@ from typing import Any
 
 from domainforge.context import Context
 from domainforge.errors import PromptError
-from domainforge.filters.filtering import VERSION, RowFilter
+from domainforge.filters.filtering import VERSION
 from domainforge.filters.frame import frame_of
+from domainforge.filters.pool import FilterPlan, check_batches, count_cores
 from domainforge.filters.progress import FilterProgress
 from domainforge.filters.rows import FilterConfig
 from domainforge.generation.coverage import (
@@ -18,11 +19,14 @@ from domainforge.generation.coverage import (
     part_table,
     tell_coverage,
 )
-from domainforge.passages import PassageStore
+from domainforge.passages import lay_out
 from domainforge.records import GIVEN
 from domainforge.run_folder import Inputs, Output
 from domainforge.stage import Account, Stage, StageResult
 from domainforge.table_writer import read_batches
+
+_POOL_ROWS = 20_000
+"""From how many rows on several processes are worth their start."""
 
 _MOST_COVERED = 100_000
 """Of how many passages coverage is looked at; where there are more, a sample stands for all."""
@@ -31,12 +35,13 @@ _MOST_COVERED = 100_000
 def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
     """Keep the rows that pass every check; an interrupted run goes on where it was."""
     total = inputs.count("generate")
-    passages = PassageStore(inputs.folder("chunk"), out.scratch)
-    rows = RowFilter(passages, config, _frames(inputs, context))
+    passages = lay_out(inputs.folder("chunk"), out.scratch)
+    plan = FilterPlan(passages, config, _frames(inputs, context))
     done = FilterProgress(out)
     context.progress(done.rows, total, kept=done.kept_rows)
-    for batch in _batches(inputs, done.rows):
-        done.add(rows.check(batch))
+    workers = count_cores() if total - done.rows >= _POOL_ROWS else 1
+    for checked in check_batches(plan, _batches(inputs, done.rows), workers):
+        done.add(checked)
         context.progress(done.rows, total, kept=done.kept_rows)
     done.finish(out)
     kept_rows, reasons = done.kept_rows, done.reasons

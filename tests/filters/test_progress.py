@@ -57,7 +57,7 @@ def _finish(folder: Path, rows: list[dict[str, object]], *, cut: int, commit: in
     return out
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=12)
 @given(
     count=st.integers(0, 40),
     stopped=st.integers(0, 40),
