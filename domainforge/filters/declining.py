@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from domainforge.filters.kind import answers_kind
-from domainforge.filters.phrases import REFUSALS, straighten
+from domainforge.filters.phrases import straighten
+from domainforge.filters.refusals import REFUSALS
 from domainforge.filters.rows import Evidence, FilterConfig, Row
 from domainforge.filters.words import contains_words, content_terms, count_words, is_number
 from domainforge.sentences import split_sentences

@@ -8,38 +8,11 @@ import re
 from collections.abc import Sequence
 from re import IGNORECASE, MULTILINE
 
+from domainforge.filters.refusals import find_refusal_in, is_said_in
 from domainforge.filters.rows import Evidence, FilterConfig, Row
 from domainforge.filters.words import contains_words, fold
 
 _OPENING_CHARS = 200
-
-# Searched in the first characters of questions and answers.
-REFUSALS = re.compile(
-    r"as an? (ai|artificial intelligence|language model|large language model)\b"
-    r"(?! (company|firm|expert|team|researcher|engineer))"
-    r"|\bI(?:'| a)m (just )?an? (ai|artificial intelligence|(large )?language model)\b"
-    r"|\b(sorry|apologi[sz]e)\b[^.!?\n]{0,40}\b(can(?:'|no)t|unable|not able|won't|could not"
-    r"|couldn't|do(?:n't| not) have)\b"
-    r"|^\W*(unfortunately,? )?I (can(?:'|no)t|could not|couldn't|am unable to|am not able to|won't)"
-    r" (help|assist|answer|provide|comply|fulfil|fulfill|do that|create|generate|determine|find"
-    r"|continue|discuss|give|write)\b"
-    r"|^\W*I (don't|do not) (know|have (enough|any|sufficient|access|the))\b"
-    r"|^\W*(it is |this is |that is )?(not (mentioned|specified|stated|provided|given|available"
-    r"|answerable)|unanswerable|no answer|n/a|unknown)\W*$"
-    r"|\b(passage|text|document|context|excerpt)\b[^.\n]{0,20} (does(?:n't| not)|did(?:n't| not))"
-    r" (mention|say|state|specify|provide|contain|give|tell|include)\b"
-    r"|als (ki|sprachmodell|künstliche intelligenz)\b"
-    r"|\b(es )?tut mir leid\b[^.!?\n]{0,40}\b(kann|darf|nicht)\b"
-    r"|^\W*ich kann (ihnen |dir |das |diese |dabei |leider )*(nicht|keine)\b"
-    r"|^\W*leider (kann|darf) ich\b"
-    r"|en tant qu(?:'|e )(ia|intelligence artificielle|modèle)\b"
-    r"|\bdésolée?\b[^.!?\n]{0,40}\bne (peux|puis|suis)\b"
-    r"|^\W*je ne (peux|puis) pas\b"
-    r"|como (una? )?(ia|inteligencia artificial|modelo de lenguaje)\b"
-    r"|\blo siento\b[^.!?\n]{0,40}\bno (puedo|tengo|es posible)\b"
-    r"|^\W*no puedo (ayudar|responder|proporcionar|cumplir|generar|crear)",
-    IGNORECASE,
-)
 
 _TEXT_NOUN = r"(?P<noun>passage|text|excerpt|paragraph|snippet|extract|article|document|context)"
 _REFERENCES = re.compile(
@@ -70,7 +43,7 @@ _LABELS = re.compile(
 
 
 def find_refusal(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
-    """Find replies that decline, or say that there is no answer, in four languages."""
+    """Find replies that decline, or say that there is no answer, in fourteen languages."""
     return [_refusal(row) for row in rows]
 
 
@@ -82,9 +55,9 @@ def find_template_leftover(rows: Sequence[Row], config: FilterConfig) -> list[Ev
 def _refusal(row: Row) -> Evidence:
     # "I can't ..." is how people begin to ask.
     for text in (row.answer,) if row.given else (row.question, row.answer):
-        found = REFUSALS.search(straighten(text[:_OPENING_CHARS]))
-        if found and not contains_words(row.passage, found.group()):
-            return repr(found.group().strip())
+        found = find_refusal_in(straighten(text[:_OPENING_CHARS]), asks=text is row.question)
+        if found and not is_said_in(row.passage, found):
+            return repr(found)
     return None
 
 
