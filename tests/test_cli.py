@@ -265,7 +265,7 @@ def test_run_tells_each_stage_and_goes_on_without_asking_again(empty: Path) -> N
         second = call("run", "p.yaml", "--until", "split", "--set", "name=first", "--json")
         events = lines_of(second)
         states = [event["state"] for event in events if event["event"] == "stage"]
-        assert states == ["unchanged"] * 7
+        assert states == ["unchanged"] * 8
         end = {"event": "end", "verdict": None, "sentence": None, "student": None}
         end |= {"usd": None, "billed_tokens": None}
         assert events[-1] == {**end, "next": "domainforge status first"}
@@ -421,7 +421,7 @@ def stats_of(account: str) -> dict[str, Any]:
 def test_status_of_all_runs_and_of_one(copy: Path) -> None:
     write_scores_into(copy)
     listed = call("status").stdout
-    assert_matches(r"small +7 of 10 +gained", listed)
+    assert_matches(r"small +8 of 11 +gained", listed)
     one = call("status", "small").stdout
     assert_matches(r"generate +done .*27 of 30 requests done, 3 dropped \(cut_off 2, off_", one)
     assert_matches(r"train +not run", one)
@@ -493,6 +493,7 @@ def test_show_dropped_gives_reason_and_evidence(project: Path) -> None:
     assert call("show", "small", "generate", "--dropped").stdout.count("reason:") == 3
 
 
+@pytest.mark.slow
 def test_show_batch_marks_trained_tokens(project: Path) -> None:
     text = call("show", "small", "--batch").stdout
     assert "[[" in text
@@ -513,7 +514,7 @@ def test_trace_prints_the_whole_way(project: Path) -> None:
     tokens = [whole["exchanges"][0][f"{name}_tokens"] for name in ("prompt", "completion")]
     assert min(tokens) > 0
     for part in (
-        "way: generate: examples > filter: kept > dedup: unique > split: validation",
+        "way: generate: examples > filter: kept > dedup: unique > judge: judged > split: validation",
         f"prompt: ask {row['prompt_hash'][:16]}",
         f"request {row['ledger_keys'][0][:16]} (temperature 0.7, at most 300 tokens)",
         "You write questions for an examination.",
@@ -651,7 +652,7 @@ def test_the_whole_line_ends_with_student_what_to_try_and_verdict(
     said = call("chat", "small", stdin=f"{question}\nWhat is the bell?\n\nnot asked\n").stdout
     assert said.count("\nstudent: ") == said.count("\nbase: ") == 2
     assert "not asked" not in said
-    assert_matches(r"small +10 of 10 +not_shown", call("status").stdout)
+    assert_matches(r"small +11 of 11 +not_shown", call("status").stdout)
     assert question in call("show", "small", "evaluate").stdout
 
 

@@ -288,6 +288,7 @@ def test_events_tell_the_story(finished: tuple[Path, RunReport]) -> None:
     assert not any(event["event"] == "progress" for event in events)
 
 
+@pytest.mark.slow
 def test_one_single_document_is_enough(tmp_path: Path, tiny_student: Path) -> None:
     folder = make_project(tmp_path / "project", tiny_student)
     for name in ("light.md", "market.txt"):
@@ -307,6 +308,7 @@ def test_one_single_document_is_enough(tmp_path: Path, tiny_student: Path) -> No
     assert read_table(folder / "runs" / "small" / "chunks").num_rows == 1
 
 
+@pytest.mark.slow
 def test_rows_without_a_teacher_do_not_make_up_for_one_that_yields_nothing(
     tmp_path: Path, tiny_student: Path
 ) -> None:

@@ -157,6 +157,7 @@ def test_what_blocks_cannot_say_stays_json(reply: dict[str, Any]) -> None:
     assert find_layout(reply_schema(reply)) is None
 
 
+@pytest.mark.slow
 def test_a_hostile_reply_ends_soon() -> None:
     layout = layout_of({"facts": [{"fact": "str"}], "topic": "str"})
     text = f"=== {MARK} facts.fact ===\n" * 200_000

@@ -166,6 +166,7 @@ def test_a_teacher_that_fails_its_check_can_be_changed(project: Path) -> None:
     assert load_pipeline(project / "pipelines" / "documents.yaml").teacher.model == "local-teacher"
 
 
+@pytest.mark.slow
 def test_it_runs_what_it_wrote_when_asked_to(project: Path) -> None:
     with TeacherServer() as server:
         url = server.base_url

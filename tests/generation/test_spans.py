@@ -128,6 +128,7 @@ def test_spans_lie_in_the_sentence(sentence: str) -> None:
         assert sentence[span.start : span.end].strip() == sentence[span.start : span.end]
 
 
+@pytest.mark.slow
 def test_long_sentences_take_linear_time() -> None:
     assert answer_spans("the carpenter walked, because " * 20_000)
     assert answer_spans("walked " * 50_000) == []

@@ -172,6 +172,7 @@ def naive_pairs(texts: Mapping[str, str]) -> set[frozenset[str]]:
     }
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=100)
 @given(
     st.lists(

@@ -82,6 +82,7 @@ def test_every_file_and_row_is_accounted_for(tmp_path: Path) -> None:
     assert sum("kb/g.pdf" in note and "encrypted" in note for note in result.notes) == 1
 
 
+@pytest.mark.slow
 def test_every_item_is_in_the_list_with_its_fate(tmp_path: Path) -> None:
     write_all_kinds(tmp_path / "kb")
     (tmp_path / "kb" / "k.pdf").write_bytes(make_pdf([["Theta and iota."], []]))

@@ -326,6 +326,7 @@ def test_a_generator_that_outlives_its_teacher_says_that_it_was_closed(ledger: P
             list(replies)
 
 
+@pytest.mark.slow
 def test_a_forgotten_generator_does_not_wait_in_the_ledgers_thread(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +392,7 @@ def test_twice_the_concurrency_is_taken_ahead(ledger: Path, concurrency: int) ->
     assert max(ahead) == 2 * concurrency
 
 
+@pytest.mark.slow
 def test_calls_that_ended_are_not_kept(ledger: Path) -> None:
     def calls() -> int:
         gc.collect()

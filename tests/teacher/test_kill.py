@@ -163,6 +163,7 @@ def test_a_signal_ends_it_soon_and_what_was_seen_is_kept(tmp_path: Path, how: in
                 assert stats(file).completions.popitem()[1] == len(server.seen)
 
 
+@pytest.mark.slow
 def test_two_processes_share_one_ledger(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger.sqlite"
     with TeacherServer(delay_seconds=0.005) as server:

@@ -242,6 +242,7 @@ def test_a_slow_reply_holds_nobody_back(ledger: Path) -> None:
     assert times[-2] < 0.75
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"concurrency": 4}, {}])
 @pytest.mark.parametrize("fault", [None, {"429_retry_after": 0.3}])
 def test_a_source_without_end_is_not_drained_ahead(

@@ -60,6 +60,7 @@ def test_a_provider_without_an_address(ledger: Path, monkeypatch: pytest.MonkeyP
         assert teacher.known(chat(1, stop=("END",)))
 
 
+@pytest.mark.slow
 def test_a_key_from_the_environment_reaches_no_file(
     ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def test_entities_are_not_expanded() -> None:
     assert entries == [Entry("http://a/")]
 
 
+@pytest.mark.slow
 def test_sitemaps_are_bounded() -> None:
     entries, _ = parse_sitemap(urlset(*(f"http://a/{n}" for n in range(50_500))))
     assert len(entries) == 50_000

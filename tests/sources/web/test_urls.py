@@ -65,6 +65,7 @@ def test_spellings_of_one_page_have_one_key() -> None:
     assert page_key("http://a.example/x") != page_key("http://a.example/y")
 
 
+@pytest.mark.slow
 def test_same_site() -> None:
     start = "https://docs.example.co.uk/guide/start"
     assert same_site("http://docs.example.co.uk/other", start, "host")

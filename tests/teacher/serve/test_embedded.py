@@ -156,6 +156,7 @@ def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         embedded_model_path()
 
 
+@pytest.mark.slow
 def test_check(tmp_path: Path) -> None:
     report = check_teacher(EMBEDDED, tmp_path / "l", FAST)
     assert (report.reachable, report.model_found, report.fault) == (True, True, None)
