@@ -434,7 +434,7 @@ def test_status_of_all_runs_and_of_one(copy: Path) -> None:
         parts = sum(account["dropped"].values()) + sum(account["failed"].values())
         assert account["total"] == account["done"] + parts + account["not_reached"]
     assert facts["verdict"] == "gained"
-    assert lines_of(call("status", "--json"))[0]["stages_done"] == 7
+    assert lines_of(call("status", "--json"))[0]["stages_done"] == 8
 
 
 def test_status_names_documents_that_produced_nothing(empty: Path) -> None:
@@ -514,7 +514,8 @@ def test_trace_prints_the_whole_way(project: Path) -> None:
     tokens = [whole["exchanges"][0][f"{name}_tokens"] for name in ("prompt", "completion")]
     assert min(tokens) > 0
     for part in (
-        "way: generate: examples > filter: kept > dedup: unique > judge: judged > split: validation",
+        "way: generate: examples > filter: kept > dedup: unique > judge: judged > "
+        "split: validation",
         f"prompt: ask {row['prompt_hash'][:16]}",
         f"request {row['ledger_keys'][0][:16]} (temperature 0.7, at most 300 tokens)",
         "You write questions for an examination.",
@@ -562,7 +563,7 @@ def test_init_writes_a_file_that_runs_and_never_overwrites(empty: Path) -> None:
     assert "is there already" in again.stderr
     assert path.read_text().endswith("# mine\n")
     missing = call("init", "elsewhere")
-    assert missing.exit_code == 7
+    assert missing.exit_code == 8
     assert "no such file or folder: elsewhere" in missing.stderr
 
 
