@@ -8,6 +8,7 @@ from typing import Any
 
 from domainforge.context import Context
 from domainforge.evaluation.control import load_control
+from domainforge.filters.reviewed import labels_changed
 from domainforge.generation.foresight import CallCount
 from domainforge.pipeline import STAGES, fingerprint, make_context, recipe, stage_bounds
 from domainforge.pipeline_file import Pipeline
@@ -156,6 +157,8 @@ class _Planner:
             why = f"--from {forced_from}"
         elif whole is None:
             why = "has not run yet"
+        elif stage.name == "filter" and labels_changed(self._run):
+            why = "labels were given or taken back"
         else:
             why = "its settings or what it reads changed"
         return StagePlan(stage.name, "would run", why)

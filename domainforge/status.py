@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from domainforge.errors import DataError, StorageError
+from domainforge.filters.reviewed import labels_changed
 from domainforge.pipeline import STAGES, RunReport, find_scores
 from domainforge.run_folder import Manifest, RunFolder, read_manifest
 from domainforge.show import list_runs
@@ -56,6 +57,7 @@ class RunStatus:
         stopped: The `stage` in which the last session ended early, and the `message` why; None
             where it didn't, or where another session is at work.
         spent: What the teacher was paid in all sessions; None where the ledger doesn't say.
+        labels_changed: Labels were given or taken back since the filter was done.
     """
 
     name: str
@@ -66,6 +68,7 @@ class RunStatus:
     scores: Mapping[str, Any] | None
     stopped: Mapping[str, str] | None = None
     spent: Spent | None = None
+    labels_changed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the status as JSON-ready values."""
@@ -75,6 +78,7 @@ class RunStatus:
             "stopped": self.stopped and dict(self.stopped),
             "usd": self.spent and self.spent.nano_usd / NANO,
             "billed_tokens": self.spent and self.spent.tokens,
+            "labels_changed": self.labels_changed,
             "stages": [
                 {
                     "stage": stage.name,
@@ -173,6 +177,7 @@ def read_status(run: RunFolder) -> RunStatus:
         scores=find_scores(run.path),
         stopped=None if active else record.get("stopped"),
         spent=read_spent(run.path),
+        labels_changed=labels_changed(run),
     )
 
 

@@ -8,8 +8,10 @@ import pyarrow as pa
 
 from domainforge.errors import DataError
 from domainforge.filters.checks import Finding, check_rows
+from domainforge.filters.reviewed import REVIEWED, apply_edit, describe_drop, mark_kept
 from domainforge.filters.rows import FilterConfig, Row, read_turns
 from domainforge.filters.turns import read_rows
+from domainforge.labels import Labels
 from domainforge.records import GIVEN, canonical_json, chunk_ids_of
 from domainforge.tables import EXAMPLE_SCHEMA
 
@@ -41,6 +43,7 @@ class RowFilter:
         passages: Mapping[str, Mapping[str, Any]],
         config: FilterConfig,
         frames: Mapping[str, str] | None = None,
+        labels: Labels | None = None,
     ) -> None:
         """Prepare.
 
@@ -48,7 +51,9 @@ class RowFilter:
             passages: Chunks by their id.
             config: Thresholds.
             frames: What prompts tell the teacher, by the hash of their file.
+            labels: What people said of rows; it goes before what the checks find.
         """
+        self._labels = labels or Labels()
         self._passages = passages
         self._config = config
         self._frames = frames or {}
@@ -61,14 +66,21 @@ class RowFilter:
         Raises:
             DataError: A row is about a chunk that isn't there.
         """
+        labels = [self._labels.find(example) for example in examples]
+        examples = [apply_edit(*pair) for pair in zip(examples, labels, strict=True)]
         rows = [self._rows_of(example) for example in examples]
         found = iter(check_rows([row for own in rows for row in own], self._config))
         checked = Checked([], [])
-        for example, own in zip(examples, rows, strict=True):
+        for example, own, label in zip(examples, rows, labels, strict=True):
             finding = _first([next(found) for _ in own])
-            if finding is None:
+            verdict = label.verdict if label else None
+            if label and verdict == "drop":
+                why = {"reason": REVIEWED, "evidence": describe_drop(label)}
+                checked.dropped.append({**example, **why})
+            elif finding is None or verdict == "keep":
                 scores = {**json.loads(example["scores"] or "{}"), **_scores(own)}
-                checked.kept.append({**example, "scores": canonical_json(scores)})
+                kept = {**example, "scores": canonical_json(scores)}
+                checked.kept.append(mark_kept(kept, label) if label and verdict else kept)
             else:
                 why = {"reason": finding.reason, "evidence": finding.evidence}
                 checked.dropped.append({**example, **why})

@@ -7,7 +7,7 @@ import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
@@ -15,6 +15,7 @@ from typing import IO, Any
 from domainforge.errors import DataError
 from domainforge.filters.filtering import Checked, RowFilter
 from domainforge.filters.rows import FilterConfig
+from domainforge.labels import Labels
 from domainforge.passages import PassageStore
 
 Examples = Sequence[Mapping[str, Any]]
@@ -31,15 +32,18 @@ class FilterPlan:
         passages: File that `lay_out` wrote of the chunks.
         config: Thresholds.
         frames: As for RowFilter.
+        labels: As for RowFilter.
     """
 
     passages: Path
     config: FilterConfig
     frames: Mapping[str, str]
+    labels: Labels = field(default_factory=Labels)
 
     def open(self) -> RowFilter:
         """Make the filter."""
-        return RowFilter(PassageStore(self.passages), self.config, self.frames)
+        store = PassageStore(self.passages)
+        return RowFilter(store, self.config, self.frames, self.labels)
 
 
 def check_batches(plan: FilterPlan, batches: Iterable[Examples], workers: int) -> Iterator[Checked]:

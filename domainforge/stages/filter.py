@@ -11,6 +11,7 @@ from domainforge.filters.filtering import VERSION
 from domainforge.filters.frame import frame_of
 from domainforge.filters.pool import FilterPlan, check_batches, count_cores
 from domainforge.filters.progress import FilterProgress
+from domainforge.filters.reviewed import CHUNKS, LABELS_HASH, hash_labels, read_labels
 from domainforge.filters.rows import FilterConfig
 from domainforge.generation.coverage import (
     COVERAGE,
@@ -21,7 +22,7 @@ from domainforge.generation.coverage import (
 )
 from domainforge.passages import lay_out
 from domainforge.records import GIVEN
-from domainforge.run_folder import Inputs, Output
+from domainforge.run_folder import Inputs, Output, RunFolder
 from domainforge.stage import Account, Stage, StageResult
 from domainforge.table_writer import read_batches
 
@@ -36,7 +37,8 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
     """Keep the rows that pass every check; an interrupted run goes on where it was."""
     total = inputs.count("generate")
     passages = lay_out(inputs.folder("chunk"), out.scratch)
-    plan = FilterPlan(passages, config, _frames(inputs, context))
+    labels = read_labels(context.project)
+    plan = FilterPlan(passages, config, _frames(inputs, context), labels)
     done = FilterProgress(out)
     context.progress(done.rows, total, kept=done.kept_rows)
     workers = count_cores() if total - done.rows >= _POOL_ROWS else 1
@@ -48,8 +50,17 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
     covered, notes = _cover(inputs, out, context)
     share = kept_rows / total if total else 0.0
     account = Account(unit="rows", total=total, done=kept_rows, dropped=reasons)
-    figures = {"kept_share": round(share, 4), "coverage": covered}
+    figures: dict[str, Any] = {"kept_share": round(share, 4), "coverage": covered}
+    if applied := hash_labels(labels, inputs.folder("chunk")):
+        figures[LABELS_HASH] = applied
     return StageResult(account, (*_notes(out, reasons, total), *notes), figures)
+
+
+def identity(config: FilterConfig, context: Context) -> dict[str, Any]:
+    """Return which labels the output depends on; nothing where there are none."""
+    run = RunFolder(context.project / "runs" / context.run_name)
+    labels = hash_labels(read_labels(context.project), run.stage_folder(CHUNKS))
+    return {LABELS_HASH: labels} if labels else {}
 
 
 def _batches(inputs: Inputs, done: int) -> Iterator[list[dict[str, Any]]]:
@@ -122,5 +133,6 @@ STAGE = Stage(
     writes="kept",
     reads=("chunk", "generate"),
     version=VERSION,
+    identity=identity,
     resumable=True,
 )
