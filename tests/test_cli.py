@@ -563,7 +563,7 @@ def test_init_writes_a_file_that_runs_and_never_overwrites(empty: Path) -> None:
     assert "is there already" in again.stderr
     assert path.read_text().endswith("# mine\n")
     missing = call("init", "elsewhere")
-    assert missing.exit_code == 8
+    assert missing.exit_code == 7
     assert "no such file or folder: elsewhere" in missing.stderr
 
 
