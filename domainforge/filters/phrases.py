@@ -8,24 +8,13 @@ import re
 from collections.abc import Sequence
 from re import IGNORECASE, MULTILINE
 
+from domainforge.filters.references import find_reference
 from domainforge.filters.refusals import find_refusal_in, is_said_in
 from domainforge.filters.rows import Evidence, FilterConfig, Row
-from domainforge.filters.words import contains_words, fold
+from domainforge.filters.words import fold
 
 _OPENING_CHARS = 200
 
-_TEXT_NOUN = r"(?P<noun>passage|text|excerpt|paragraph|snippet|extract|article|document|context)"
-_REFERENCES = re.compile(
-    rf"\b(according to|based on|as (?:mentioned|described|stated) in|from|in) (?:the|this|that)"
-    rf" (?:(?:above|given|provided|following) )?{_TEXT_NOUN}s?\b"
-    r"|\b(?:the|this) (?:(?:above|given|provided|following) )?"
-    r"(?P<bare>passage|excerpt|snippet)\b"
-    r"|\b(?:laut|gemäß|nach) (?:dem|diesem) (?P<german>text|abschnitt|auszug|dokument)\b"
-    r"|\bim (?:obigen |vorliegenden )?(?P<german_in>text|abschnitt|auszug)\b"
-    r"|\b(?:selon|d'après|dans) (?:le|ce|l'|cet) ?(?P<french>texte|passage|extrait)\b"
-    r"|\b(?:según|en) (?:el|este) (?P<spanish>texto|pasaje|fragmento|extracto)\b",
-    IGNORECASE,
-)
 _LEFTOVERS = re.compile(
     r"\[(?:insert|your|name|answer|question|fill)\b[^\]\n]*\]?"
     r"|\{\{|\}\}|\{%|%\}"
@@ -70,12 +59,9 @@ def _template_leftover(row: Row) -> Evidence:
         for found in _LEFTOVERS.finditer(text):
             if fold(found.group()) not in passage:
                 return repr(found.group())
-        for found in _REFERENCES.finditer(text):
-            if row.basis == "absent" and found["bare"] is None:
-                continue  # "There is nothing about it in the documents" is how to decline
-            noun = next(value for value in found.groupdict().values() if value)
-            if not contains_words(row.passage, noun):
-                return repr(found.group())
+        reference = find_reference(row, text)
+        if reference:
+            return repr(reference)
     return None
 
 
