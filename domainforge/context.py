@@ -66,13 +66,16 @@ class Context:
         """Load a prompt file: the project's own first, then the shipped one."""
         return load_prompt(name, self.project)
 
-    def teacher(self) -> "AbstractContextManager[Teacher]":
-        """Open the teacher; it is closed (and a server of ours stopped) whatever happens."""
+    def teacher(self, config: TeacherConfig | None = None) -> "AbstractContextManager[Teacher]":
+        """Open the teacher; it is closed (and a server of ours stopped) whatever happens.
+
+        Args:
+            config: Another one than the run's (a judge), paid for by the run all the same.
+        """
         from domainforge.teacher.session import open_teacher
 
-        return open_teacher(
-            self.teacher_config, self.ledger_path, account=self.run_name, say=self.say
-        )
+        config = config or self.teacher_config
+        return open_teacher(config, self.ledger_path, account=self.run_name, say=self.say)
 
     @property
     def sources_folder(self) -> Path:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from domainforge.config_faults import KeyPath, explain_value, find_key
 from domainforge.errors import ConfigError
 from domainforge.filters.rows import FilterConfig
+from domainforge.judging.config import JudgeConfig
 from domainforge.sources.config import SourceConfig
 from domainforge.splitting.config import SplitConfig
 from domainforge.stage import Settings, transport_field
@@ -20,7 +21,6 @@ from domainforge.stages.evaluate import EvaluateConfig
 from domainforge.stages.export import ExportConfig
 from domainforge.stages.generate import GenerateConfig
 from domainforge.stages.ingest import IngestConfig
-from domainforge.stages.judge import JudgeConfig
 from domainforge.teacher.config import TeacherConfig
 from domainforge.training.config import TrainConfig
 

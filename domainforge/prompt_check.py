@@ -9,6 +9,7 @@ from domainforge.generation.requests import make_request, plain_marker
 from domainforge.generation.requests import template_values as values_of
 from domainforge.generation.units import Form, Task, Unit, goes_over, plan_units
 from domainforge.prompt_header import WITHIN_A_CHUNK
+from domainforge.prompt_judging import AT_HAND
 from domainforge.prompt_sections import Step
 from domainforge.prompt_templates import holds
 from domainforge.prompts import PromptFile, fill_example
@@ -62,6 +63,14 @@ SAMPLE_CHUNKS: tuple[Mapping[str, Any], ...] = (
 )
 """What a prompt is rendered on where there is no passage of the user's own."""
 
+_SAMPLE_ROW = {
+    "question": "How much oil does the lamp of the Skerry Light burn in a night?",
+    "answer": "12 litres.",
+    "first": "12 litres.",
+    "second": "17 litres.",
+    "quote": "It burns 12 litres of oil in a night and is seen from 17 miles away.",
+    "basis": "passage",
+}
 
 _MOST_SHOWN_CHARS = 200
 
@@ -98,6 +107,9 @@ def try_prompt(
         title = "completion, for a teacher that only continues text"
         samples.append(Sample(title, request.prompt or ""))
     reply = _invent(prompt.schema, "reply")
+    if prompt.header.judges is not None:
+        shown = [f"{name}: {value}" for name, value in reply.items()]
+        return [*samples, Sample("what is read in a reply; it makes no row", "\n".join(shown))]
     if prompt.items is not None:
         reply["item"] = reply[prompt.items][0]
     said = {step.name: _reply_of(step) for step in prompt.steps[:-1]}
@@ -131,8 +143,12 @@ def first_unit(
     Raises:
         PromptError: It asks nothing about that passage.
     """
-    task = Task(prompt, 1)
     alone = [chunk for chunk in chunks if chunk["id"] == chunk_id]
+    if prompt.header.judges is not None:
+        chunk = (alone or [chunk for chunk in chunks if not chunk.get("messages")])[0]
+        row = {name: _SAMPLE_ROW[name] for name in AT_HAND[prompt.header.judges]}
+        return Unit(prompt, chunk, chunk["text"], chunk["start"], chunk["end"], 0, 0, row)
+    task = Task(prompt, 1)
     # A prompt may go over several passages at once, which must all be there.
     if goes_over(prompt, form) in WITHIN_A_CHUNK:
         for unit in plan_units(alone, [task], form):

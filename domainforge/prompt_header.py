@@ -12,8 +12,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from domainforge.errors import PromptError
+from domainforge.prompt_judging import Judges, find_unread
 from domainforge.records import Basis
 from domainforge.stage import Settings
 
@@ -140,7 +142,15 @@ class PromptHeader(Settings):
     reply: dict[str, Any] = Field(
         {}, validate_default=True, description="Fields of the reply, or a full JSON Schema."
     )
-    example: dict[str, Any] = Field(description="How a reply becomes an example.")
+    judges: Judges | None = Field(
+        None,
+        description="For a prompt that makes no rows, and has no `example`: what it is asked for "
+        "about rows that are there. `row`: scores; `pair`: which of two answers is the better one; "
+        "`answer`: an answer of its own. The pipeline file names it under `judge`.",
+    )
+    example: dict[str, Any] = Field(
+        {}, validate_default=True, description="How a reply becomes an example."
+    )
     basis: Basis = Field(
         "passage",
         description="What the answer stands on, which filters go by: `passage` (it says so), "
@@ -184,6 +194,13 @@ class PromptHeader(Settings):
             raise ValueError("say what the teacher replies, or `asks: false` where nobody is asked")
         return value
 
+    @field_validator("example")
+    @classmethod
+    def _check_example(cls, value: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if not value and not info.data.get("judges"):
+            raise PydanticCustomError("missing", "missing")
+        return value
+
     @field_validator("topics")
     @classmethod
     def _check_topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -194,6 +211,13 @@ class PromptHeader(Settings):
     @model_validator(mode="after")
     def _check_over(self) -> "PromptHeader":
         """Refuse what nothing would read, and rows that no passage could stand behind."""
+        if self.judges is not None:
+            of_completion = self.completion.model_fields_set if self.completion else set()
+            unread = find_unread(self.model_fields_set, of_completion)
+            if unread:
+                raise ValueError(
+                    f"{unread}: a prompt that judges makes no rows and has no use for it"
+                )
         overs = {self.over, self.completion.over if self.completion else self.over}
         if self.topics and "topic" not in overs:
             raise ValueError("topics: only a prompt with `over: topic` reads them")

@@ -16,6 +16,7 @@ from domainforge.config_faults import explain_value, find_key
 from domainforge.errors import PromptError
 from domainforge.files import shipped_folder
 from domainforge.prompt_header import PromptHeader, reply_schema
+from domainforge.prompt_judging import check_reply
 from domainforge.prompt_lines import at_key, at_template
 from domainforge.prompt_sections import Step, read_body
 from domainforge.prompt_templates import check_expression, check_template, names_in, render
@@ -309,9 +310,11 @@ def _check_schema(path: Path, reply: Mapping[str, Any]) -> None:
 
 
 def _check_example(prompt: PromptFile) -> None:
-    items = prompt.items
+    items, judges = prompt.items, prompt.header.judges
     templates = _example_templates(prompt.header.example)
-    if not templates:
+    if judges is not None:
+        check_reply(prompt.path, judges, prompt.schema)
+    elif not templates:
         raise PromptError(
             f"{at_key(prompt.path, 'example')}: example must be {{kind: text, text: ...}}, "
             "{kind: chat, messages: [{user: ...}, {assistant: ...}]} or the same of kind "

@@ -47,9 +47,14 @@ def _rows(prefix: str, model: type[Settings], *, nested: bool) -> list[str]:
             f"| `{prefix}{name}`{mark} | {_type(info.annotation)} | {_default(info)} | {text} |"
         )
         inner = settings_of(info.annotation)
-        if nested and inner is not None:
+        # A judge has the keys of a teacher, which stand in a section of their own.
+        if nested and inner is not None and inner not in _sections():
             rows += _rows(f"{prefix}{name}.", inner, nested=True)
     return rows
+
+
+def _sections() -> list[type[Settings] | None]:
+    return [settings_of(info.annotation) for info in Pipeline.model_fields.values()]
 
 
 def _type(annotation: Any) -> str:

@@ -15,6 +15,7 @@ _NUMBER = re.compile(_INTEGER.pattern + r"(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,4})
 _OF_OBJECTS = {"type", "properties", "required", "additionalProperties", "title", "$schema"}
 _OF_LISTS = {"type", "items", "title", "description"}
 _OF_VALUES = {"type", "enum", "title", "description"}
+_OF_NUMBERS = {*_OF_VALUES, "minimum", "maximum"}
 _HINTS = {
     "string": "text",
     "integer": "a whole number",
@@ -170,9 +171,15 @@ def _properties(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
 
 def _block(schema: Mapping[str, Any], name: str, path: tuple[str, ...]) -> Block:
     kind = schema.get("type")
-    if not isinstance(kind, str) or kind not in _HINTS or not schema.keys() <= _OF_VALUES:
+    if not isinstance(kind, str) or kind not in _HINTS:
         raise _Unwritable
-    hint = _HINTS[kind]
+    if not schema.keys() <= (_OF_NUMBERS if kind in ("integer", "number") else _OF_VALUES):
+        raise _Unwritable
+    hint = _HINTS[kind] + "".join(
+        f", {word} {schema[key]}"
+        for key, word in (("minimum", "at least"), ("maximum", "at most"))
+        if key in schema
+    )
     if "enum" in schema:
         options = schema["enum"]
         if kind != "string" or not all(isinstance(o, str) and o.strip() == o for o in options):

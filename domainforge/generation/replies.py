@@ -45,7 +45,7 @@ def make_examples(
     lineage: dict[str, Any] = {**unit.lineage(), **asked, "ledger_keys": keys}
     kind = prompt.header.example["kind"]
     text = chain.whole(reply.text)
-    parsed = _parse(chain, reply, text, form, fence) if reply.status == "ok" else Parsed({})
+    parsed = parse_reply(chain, reply, form, fence) if reply.status == "ok" else Parsed({})
     if reply.status != "ok" or parsed.fault:
         reason, evidence = _tell_fault(chain, reply, parsed.fault, text)
         if reason == "failed":
@@ -79,9 +79,16 @@ def _sampling(chain: Chain, reply: Reply) -> dict[str, Any]:
     }
 
 
-def _parse(
-    chain: Chain, reply: Reply, text: str | None, form: Form, fence: Callable[[str], str]
-) -> Parsed:
+def parse_reply(chain: Chain, reply: Reply, form: Form, fence: Callable[[str], str]) -> Parsed:
+    """Read the fields of a chain's last reply, whose status is ok.
+
+    Args:
+        chain: Where it was when that reply came.
+        reply: Its last reply.
+        form: How the teacher was asked.
+        fence: Gives the marker of a chunk.
+    """
+    text = chain.whole(reply.text)
     if text is None:
         return Parsed({}, _NO_JOINT)
     if not asks_completion(chain.unit.prompt, form):

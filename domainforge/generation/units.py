@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from domainforge.errors import PromptError
 from domainforge.generation.attributes import Shares, draw_attributes
 from domainforge.generation.corpus import Corpus, Turns
 from domainforge.generation.spans import answer_spans, leave_gap
@@ -129,6 +130,11 @@ class _TaskPlan:
     """What one task asks of each chunk."""
 
     def __init__(self, task: Task, form: Form, corpus: Corpus) -> None:
+        if task.prompt.header.judges is not None:
+            raise PromptError(
+                f"{task.prompt.path}: makes no rows (`judges: {task.prompt.header.judges}`), so no "
+                "task can ask it; the pipeline file names it under `judge`"
+            )
         self._task = task
         self._shares = task.shares(form)
         completion = task.prompt.header.completion

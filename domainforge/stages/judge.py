@@ -1,57 +1,200 @@
-"""Unique rows to judged: what a row is worth, asked of survivors only; the best of each cluster."""
+"""Unique rows to judged: what a row is worth, asked of survivors only; the best of each cluster.
+
+A judge is asked first, all rows in one stream; what it says is kept in a table of its own. Then
+scorers go over rows and verdicts batch by batch, and at last the best of each cluster is chosen.
+"""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from domainforge.context import Context
-from domainforge.deduplicate.best import rank_row
+from domainforge.judging.bias import Bias
+from domainforge.judging.choice import Best, find_repeated, group_of
+from domainforge.judging.config import JudgeConfig
+from domainforge.judging.inquiry import Court, Inquiry
+from domainforge.judging.marks import HeardVerdicts, Scorer, mark_rows
+from domainforge.judging.panel import open_panel, said_by
+from domainforge.judging.record import note_of_calibration
+from domainforge.judging.verdicts import VERDICT_SCHEMA
+from domainforge.passages import PassageStore
 from domainforge.run_folder import Inputs, Output
-from domainforge.stage import Account, Settings, Stage, StageResult
+from domainforge.stage import Account, Stage, StageResult
+from domainforge.table_writer import read_batches
 from domainforge.tables import EXAMPLE_SCHEMA
+from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.prices import NANO, teacher_price
 
-
-class JudgeConfig(Settings):
-    """Which rows are worth training on."""
+VERDICTS = "verdicts"
+Row = dict[str, Any]
 
 
 def run(config: JudgeConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
-    """Keep the best row of each cluster and side."""
+    """Ask about rows, score them, and keep the best row of each cluster and side."""
+    figures: dict[str, Any] = {}
+    notes: list[str] = []
+    scorers: list[Scorer] = []
+    if config.asks:
+        figures, notes = _ask(config, inputs, out, context)
+        verdicts = (row for b in read_batches(out.folder / VERDICTS) for row in b.to_pylist())
+        scorers.append(HeardVerdicts(verdicts))
+    # Other scorers go here: each gets the rows that the ones before let stay.
+    batches = _marked(inputs, scorers, out.scratch) if scorers else partial(_batches, inputs)
+    best = Best(find_repeated(_groups(inputs)))
+    for rows in batches():
+        for row in rows:
+            best.take(row)
+    account = _write(batches(), best, out, inputs.count("dedup"), context)
+    return StageResult(account, tuple(notes), figures)
+
+
+def asks_teacher(config: JudgeConfig, context: Context) -> bool:
+    """Tell whether anybody is asked.
+
+    Raises:
+        PromptError: A prompt file that isn't there or can't be used.
+        ConfigError: A cap in dollars, and no price for whoever is asked.
+    """
+    if not config.asks:
+        return False
+    open_panel(config, context.prompt)
+    teacher_price(judge_teacher(config, context))
+    return True
+
+
+def judge_teacher(config: JudgeConfig, context: Context) -> TeacherConfig:
+    """Return who is asked: the judge's own teacher, or the run's, whose budget holds for both."""
+    own = config.teacher
+    if own is None or own.budget.has_cap:
+        return own or context.teacher_config
+    return own.model_copy(update={"budget": context.teacher_config.budget})
+
+
+def identify(config: JudgeConfig, context: Context) -> dict[str, Any]:
+    """What rows depend on besides config and inputs: the prompts, and who is asked."""
+    if not config.asks:
+        return {}
+    from domainforge.teacher.session import open_gate, teacher_identity
+
+    teacher = judge_teacher(config, context)
+    panel = open_panel(config, context.prompt)
+    return {
+        "prompts": {what: file.hash for what, file in panel.prompts.items()},
+        "teacher": teacher_identity(teacher, context.project),
+        "form": teacher.resolved_form,
+        "json_schema": teacher.json_schema,
+        "privacy": open_gate(teacher).identity,
+    }
+
+
+def _ask(
+    config: JudgeConfig, inputs: Inputs, out: Output, context: Context
+) -> tuple[dict[str, Any], list[str]]:
+    """Ask about all rows; what each comes to goes into the table of verdicts."""
+    panel = open_panel(config, context.prompt)
+    teacher_config = judge_teacher(config, context)
+    chunks = PassageStore.of(inputs.folder("chunk"), out.scratch)
+    verdicts, bias = out.stream(VERDICT_SCHEMA, VERDICTS), Bias()
+
+    def finish(inquiry: Inquiry) -> None:
+        verdict = inquiry.verdict
+        verdicts.add(verdict.as_row(inquiry.row, inquiry.heard))
+        bias.take(verdict, len(said_by(inquiry.row)))
+
     total = inputs.count("dedup")
-    best = find_best(_rows(inputs))
+    with context.teacher(teacher_config) as teacher:
+        court = Court(teacher, panel, chunks, finish, context.progress)
+        court.ask((row for rows in _batches(inputs) for row in rows), total)
+        figures: dict[str, Any] = {
+            "asked_about": court.asked,
+            "unreadable": dict(court.unreadable),
+            "asked": teacher.counts.asked,
+            "replayed": teacher.counts.replayed,
+            "prompt_tokens": teacher.counts.prompt_tokens,
+            "completion_tokens": teacher.counts.completion_tokens,
+            "usd": teacher.budget.spent.nano_usd / NANO,
+            "price": teacher_price(teacher_config).describe(),
+            "teacher": teacher.identity,
+            "prompts": {what: file.hash for what, file in panel.prompts.items()},
+            **bias.figures(),
+        }
+        notes = [*teacher.gate_counts.notes(), *_tell_asked(config, court, total), *bias.notes()]
+    out.finish(verdicts, VERDICTS)
+    notes += note_of_calibration(context.project, config.min_score, figures)
+    return figures, notes
+
+
+def _tell_asked(config: JudgeConfig, court: Court, total: int) -> Iterator[str]:
+    if court.asked < total:
+        yield (
+            f"{total - court.asked:,} rows were not judged: made without a teacher, taken as they "
+            "are, or with no passage behind them"
+        )
+    becomes = "stay without a score" if config.unjudged == "keep" else "were dropped as unjudged"
+    if court.unreadable:
+        counts = ", ".join(f"{what} {n}" for what, n in court.unreadable.most_common())
+        yield (
+            f"{court.unreadable.total():,} replies could not be read ({counts}); their rows "
+            f"{becomes} (judge.unjudged)"
+        )
+    if court.failed:
+        counts = ", ".join(f"{kind} {n}" for kind, n in court.failed.most_common(4))
+        yield (
+            f"{court.failed.total():,} requests failed ({counts}) and their rows {becomes}; run "
+            "again with --from judge to ask them once more (replies in the ledger are not asked "
+            "again)"
+        )
+
+
+def _marked(
+    inputs: Inputs, scorers: Iterable[Scorer], scratch: Path
+) -> Callable[[], Iterator[list[Row]]]:
+    """Lay rows aside with what all scorers gave; return what reads them again."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    path, scorers = scratch / "marked.arrow", list(scorers)
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, EXAMPLE_SCHEMA) as writer:
+        for rows in _batches(inputs):
+            marked = mark_rows(rows, scorers)
+            writer.write_batch(pa.RecordBatch.from_pylist(marked, schema=EXAMPLE_SCHEMA))
+
+    def read() -> Iterator[list[Row]]:
+        with pa.memory_map(str(path)) as source:
+            file = pa.ipc.open_file(source)
+            for index in range(file.num_record_batches):
+                yield file.get_batch(index).to_pylist()
+
+    return read
+
+
+def _write(
+    batches: Iterable[list[Row]], best: Best, out: Output, total: int, context: Context
+) -> Account:
     judged, dropped = out.stream(EXAMPLE_SCHEMA), out.stream(EXAMPLE_SCHEMA, "dropped")
     reasons = Counter[str]()
-    for row in _rows(inputs):
-        winner = best[_group(row)]
-        if winner == row["id"]:
-            judged.add(row)
-        else:
-            evidence = f"{winner} is the better one of its cluster"
-            dropped.add({**row, "reason": "not_best_of_cluster", "evidence": evidence})
-            reasons["not_best_of_cluster"] += 1
+    done = 0
+    for rows in batches:
+        for row in best.settle(rows):
+            (judged if row["reason"] is None else dropped).add(row)
+            if row["reason"] is not None:
+                reasons[row["reason"]] += 1
+        done += len(rows)
+        context.progress(done, total, judged=judged.rows)
     out.finish(judged)
     out.finish(dropped, "dropped")
-    context.progress(total, total, judged=judged.rows)
-    return StageResult(Account("rows", total=total, done=judged.rows, dropped=reasons))
+    return Account("rows", total=total, done=judged.rows, dropped=reasons)
 
 
-def find_best(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str | None], str]:
-    """Return the id of the best row of each cluster on each side."""
-    best: dict[tuple[str, str | None], Any] = {}
-    for row in rows:
-        rank = rank_row(row)
-        group = _group(row)
-        if group not in best or rank < best[group]:
-            best[group] = rank
-    return {group: rank.id for group, rank in best.items()}
+def _batches(inputs: Inputs) -> Iterator[list[Row]]:
+    return (batch.to_pylist() for batch in inputs.batches("dedup"))
 
 
-def _group(row: Mapping[str, Any]) -> tuple[str, str | None]:
-    return row["cluster"] or row["id"], row["side"]
-
-
-def _rows(inputs: Inputs) -> Iterator[dict[str, Any]]:
-    return (row for batch in inputs.batches("dedup") for row in batch.to_pylist())
+def _groups(inputs: Inputs) -> Iterator[list[Any]]:
+    for batch in inputs.batches("dedup", columns=("id", "cluster", "side")):
+        yield [group_of(row) for row in batch.to_pylist()]
 
 
 STAGE = Stage(
@@ -59,5 +202,7 @@ STAGE = Stage(
     config=JudgeConfig,
     run=run,
     writes="judged",
-    reads=("dedup",),
+    reads=("chunk", "dedup"),
+    version=2,
+    identity=identify,
 )

@@ -118,7 +118,9 @@ class Speaker:
 def _value_for(name: str, hint: str, cited: dict[str, str]) -> str:
     options = hint.removeprefix("one of: ").split(", ")
     values = {"a whole number": "3", "a number": "0.5", "true or false": "true"}
-    return options[0] if hint.startswith("one of: ") else values.get(hint) or _say(name, cited)
+    if hint.startswith("one of: "):
+        return options[0]
+    return values.get(hint.split(",")[0]) or _say(name, cited)
 
 
 def passage_of(text: str) -> str:
