@@ -35,7 +35,7 @@ _REASON_STYLE = "yellow"
 
 def print_runs(console: Console, runs: Sequence[RunLine]) -> None:
     """Print a line for each run."""
-    table = _table("run", "stages", "verdict", "worked", "last change")
+    table = make_table("run", "stages", "verdict", "worked", "last change")
     for run in runs:
         if run.fault:
             table.add_row(run.name, "", Text("can't be read", style="red"), "", "")
@@ -46,12 +46,12 @@ def print_runs(console: Console, runs: Sequence[RunLine]) -> None:
     console.print(table)
     for run in runs:
         if run.fault:
-            _print(console, Text(run.fault, style="red"))
+            print_text(console, Text(run.fault, style="red"))
 
 
 def print_status(console: Console, status: RunStatus) -> None:
     """Print every stage with its account, then what was asked and what produced nothing."""
-    table = _table("stage", "state", "time", "account")
+    table = make_table("stage", "state", "time", "account")
     for stage in status.stages:
         manifest = stage.manifest
         state = Text(stage.state, style=_STATE_STYLES[stage.state])
@@ -75,12 +75,12 @@ def print_status(console: Console, status: RunStatus) -> None:
         _print_yields(console, status)
     for stage in status.stages:
         for note in stage.manifest.notes if stage.manifest else ():
-            _print(console, Text.assemble((f"{stage.name}: ", _LABEL), printable(note)))
+            print_text(console, Text.assemble((f"{stage.name}: ", _LABEL), printable(note)))
     if status.scores:
-        _print(console, Text(str(status.scores.get("sentence", "")), style="bold"))
+        print_text(console, Text(str(status.scores.get("sentence", "")), style="bold"))
     if status.stopped:
         text = printable(f"{status.stopped['stage']} stopped: {status.stopped['message']}")
-        _print(console, Text(text, style="bold red"))
+        print_text(console, Text(text, style="bold red"))
 
 
 def print_end(console: Console, end: RunEnd) -> None:
@@ -108,13 +108,13 @@ def print_selection(console: Console, selection: Selection, run: str) -> None:
     shown, total = len(selection.rows), selection.total
     if shown < total:
         hint = f"{shown} of {total} rows; --limit N shows more, --json writes all of them"
-        _print(console, Text(hint, style=_LABEL))
+        print_text(console, Text(hint, style=_LABEL))
     elif not total:
-        _print(console, Text("no rows", style=_LABEL))
+        print_text(console, Text("no rows", style=_LABEL))
     first = next((row for place, row in selection.rows if row.get("teacher")), None)
     if first is not None:
         hint = f"domainforge trace {run} {first['id']} shows where a row came from"
-        _print(console, Text(hint, style=_LABEL))
+        print_text(console, Text(hint, style=_LABEL))
 
 
 def print_trace(console: Console, trace: Trace) -> None:
@@ -122,21 +122,21 @@ def print_trace(console: Console, trace: Trace) -> None:
     row = trace.row
     _print_row(console, trace.way[-1], row)
     way = " > ".join(f"{place.stage}: {place.label}" for place in trace.way)
-    _print(console, _field("way", way))
+    print_text(console, _field("way", way))
     if trace.dropped_by:
         why = f"{row.get('reason')}: {row.get('evidence') or row.get('detail') or ''}"
-        _print(console, _field(f"dropped by {trace.dropped_by}", why, _REASON_STYLE))
+        print_text(console, _field(f"dropped by {trace.dropped_by}", why, _REASON_STYLE))
     if trace.prompt:
         where = str(trace.prompt.path) if trace.prompt.path else "no file of that name now"
         kept = "its text then is in the run's examples/prompts"
         changed = f"; the file has changed since: {kept}" if trace.prompt.changed else ""
         text = f"{trace.prompt.name} {trace.prompt.hash[:16]} ({where}{changed})"
-        _print(console, _field("prompt", text))
+        print_text(console, _field("prompt", text))
         teacher = str(row.get("teacher"))
         said = "none: made of the passage alone" if teacher == NO_TEACHER else teacher
-        _print(console, _field("teacher", said))
+        print_text(console, _field("teacher", said))
         part = ", ".join(f"{name} {row[name]}" for name in ("unit", "sample", "item"))
-        _print(console, _field("made as", part))
+        print_text(console, _field("made as", part))
     for exchange in trace.exchanges:
         _print_exchange(console, exchange)
     if trace.chunk is not None and trace.chunk["id"] != row["id"]:
@@ -148,7 +148,7 @@ def print_trace(console: Console, trace: Trace) -> None:
     if trace.document is not None:
         document = trace.document
         text = f"{document['uri']}, {document['title']!r}, {len(document['text']):,} characters"
-        _print(console, _field("document", f"{text}, sha256 {document['sha256'][:16]}"))
+        print_text(console, _field("document", f"{text}, sha256 {document['sha256'][:16]}"))
 
 
 def print_batch(console: Console, sequences: Sequence[BatchSequence], total: int) -> None:
@@ -157,9 +157,9 @@ def print_batch(console: Console, sequences: Sequence[BatchSequence], total: int
     coloured = console.color_system is not None
     for number, sequence in enumerate(sequences, 1):
         head = f"sequence {number} of {total} in an epoch: {sequence.tokens} tokens, "
-        _print(console, Text(head + f"{sequence.trained} of them trained", style="bold"))
+        print_text(console, Text(head + f"{sequence.trained} of them trained", style="bold"))
         for row in sequence.rows:
-            _print(console, Text(f"row {row.id}", style=_LABEL))
+            print_text(console, Text(f"row {row.id}", style=_LABEL))
             line = Text()
             for span in row.spans:
                 text = printable(span.text)
@@ -167,7 +167,7 @@ def print_batch(console: Console, sequences: Sequence[BatchSequence], total: int
                     line.append(text, style=_TRAINED_STYLE if span.trained else "dim")
                 else:
                     line.append(f"{opened}{text}{closed}")
-            _print(console, line)
+            print_text(console, line)
     legend = Text("legend: ")
     mark = "trained" if coloured else f"{opened}trained{closed}"
     legend.append(mark, style=_TRAINED_STYLE)
@@ -178,7 +178,7 @@ def print_batch(console: Console, sequences: Sequence[BatchSequence], total: int
 
 def print_plan(console: Console, plan: DryRun) -> None:
     """Print what a run would do."""
-    table = _table("stage", "state", "why")
+    table = make_table("stage", "state", "why")
     for stage in plan.stages:
         style = "bold cyan" if stage.state == "would run" else "dim"
         table.add_row(stage.stage, Text(stage.state, style=style), stage.why)
@@ -199,18 +199,20 @@ def print_plan(console: Console, plan: DryRun) -> None:
 def print_teacher(console: Console, report: TeacherReport, price: str) -> None:
     """Print what was found out about a teacher, and what it costs."""
     known = {True: "yes", False: "no", None: "not known"}
-    _print(console, _field("address", report.base_url))
-    _print(console, _field("model", report.model))
-    _print(console, _field("reachable", known[report.reachable]))
-    _print(console, _field("model listed", known[report.model_found]))
-    _print(console, _field("JSON schema", known[report.supports_schema]))
+    print_text(console, _field("address", report.base_url))
+    print_text(console, _field("model", report.model))
+    print_text(console, _field("reachable", known[report.reachable]))
+    print_text(console, _field("model listed", known[report.model_found]))
+    print_text(console, _field("JSON schema", known[report.supports_schema]))
     speed = report.tokens_per_second
-    _print(console, _field("speed", f"{speed:.0f} tokens/s, one request" if speed else "not known"))
-    _print(console, _field("price", price))
+    print_text(
+        console, _field("speed", f"{speed:.0f} tokens/s, one request" if speed else "not known")
+    )
+    print_text(console, _field("price", price))
     if report.models and not report.model_found:
-        _print(console, _field("models there", ", ".join(report.models[:_LISTED])))
+        print_text(console, _field("models there", ", ".join(report.models[:_LISTED])))
     if report.fault:
-        _print(console, _field("fault", report.fault, "red"))
+        print_text(console, _field("fault", report.fault, "red"))
 
 
 def _print_row(console: Console, place: Place, row: Row) -> None:
@@ -222,11 +224,11 @@ def _print_row(console: Console, place: Place, row: Row) -> None:
     if row.get("uri"):
         span = f" [{row['start']}:{row['end']}]" if row.get("start") is not None else ""
         text.append(f"  {printable(str(row['uri']))}{span}", style=_LABEL)
-    _print(console, text)
+    print_text(console, text)
     for name, value in _fields_of(row):
         style = _REASON_STYLE if name in ("reason", "evidence") else ""
         body = printable(value).strip("\n")
-        _print(console, Text.assemble((f"{name}: ", _LABEL), (body, style)), indent=2)
+        print_text(console, Text.assemble((f"{name}: ", _LABEL), (body, style)), indent=2)
     console.print()
 
 
@@ -270,7 +272,7 @@ def _short(value: Any) -> str:
 def _print_exchange(console: Console, exchange: Exchange) -> None:
     request = exchange.request
     if request is None:
-        _print(console, _field("request", f"{exchange.key[:16]}: {exchange.status}"))
+        print_text(console, _field("request", f"{exchange.key[:16]}: {exchange.status}"))
         return
     settings = f"temperature {request['temperature']:g}, at most {request['max_tokens']} tokens"
     if "prompt" in request:
@@ -288,11 +290,11 @@ def _print_exchange(console: Console, exchange: Exchange) -> None:
 
 
 def _print_block(console: Console, title: str, body: str) -> None:
-    _print(console, Text(printable(title.strip()), style=_LABEL))
-    _print(console, Text(printable(body)), indent=4)
+    print_text(console, Text(printable(title.strip()), style=_LABEL))
+    print_text(console, Text(printable(body)), indent=4)
 
 
-def _print(console: Console, text: Text, indent: int = 0) -> None:
+def print_text(console: Console, text: Text, indent: int = 0) -> None:
     """Print text indented: wrapped on a terminal, in whole lines elsewhere."""
     if console.is_terminal:
         console.print(Padding(text, (0, 0, 0, indent), expand=False))
@@ -321,14 +323,15 @@ def _print_yields(console: Console, status: RunStatus) -> None:
     if barren:
         more = f" and {len(barren) - _LISTED} more" if len(barren) > _LISTED else ""
         names = printable(", ".join(barren[:_LISTED])) + more
-        _print(console, _field("documents that produced nothing", names, _REASON_STYLE))
+        print_text(console, _field("documents that produced nothing", names, _REASON_STYLE))
 
 
 def _field(name: str, value: str, style: str = "") -> Text:
     return Text.assemble((f"{name}: ", _LABEL), (printable(value), style))
 
 
-def _table(*columns: str) -> Table:
+def make_table(*columns: str) -> Table:
+    """Return a plain table; its last column takes the words, and no other is torn."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style=_LABEL)
     for name in columns:
         # The last column takes the words; the others must not be torn.

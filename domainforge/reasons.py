@@ -1,0 +1,71 @@
+"""What each reason to leave a row out means, in one place: for pages, reports and people.
+
+`docs/filters.md` is compared with this by a test. A reason that isn't listed is still shown, with
+its examples.
+"""
+
+MEANINGS: dict[str, str] = {
+    # filter
+    "empty": "A question, answer or text without a letter or digit.",
+    "too_short": "Fewer words than wanted. A later question of a conversation may have one.",
+    "too_long": "More words than wanted.",
+    "refusal": "The teacher declines, or says that there is no answer (four languages).",
+    "not_declined": "The answer is meant to decline, and answers.",
+    "injection": "The reply obeys an order that stands in the document.",
+    "prompt_leak": (
+        "Nine words on end of what the prompt told the teacher; the passage doesn't have them."
+    ),
+    "template_leftover": (
+        'Labels, placeholders, the marker of a passage, "according to the passage".'
+    ),
+    "repetition": "A teacher that got stuck.",
+    "not_a_question": "No question mark, and no word that questions or requests begin with.",
+    "question_is_answer": (
+        "The answer is in the question, or the question is copied from the passage."
+    ),
+    "wrong_kind": (
+        '"How many" without a number, "when" without a time, "who" with only a number (English).'
+    ),
+    "wrong_language": "The row is in another language than its passage.",
+    "quote_missing": "The quote isn't in the passage.",
+    "question_unrelated": (
+        "The question is about something else. The first of a conversation alone is asked."
+    ),
+    "unsupported": "The answer says more, or other numbers, than its quote or passage.",
+    "answerable": "A row that declines, and the passage answers.",
+    "no_contrast": (
+        "The rejected answer of a preference is empty, the same as the better one, or the "
+        "truer of the two."
+    ),
+    # generate
+    "cut_off": (
+        "The reply reached `max_tokens` before its end, and so did what was asked for after it."
+    ),
+    "refused": "The teacher declined to answer.",
+    "filtered": "The endpoint's own content filter held the reply back.",
+    "malformed": "The endpoint's answer held no reply that could be read.",
+    "withheld": "The privacy gate let the request not leave: something in the passage may not.",
+    "off_schema": (
+        "The reply does not have the fields that the prompt asks for, not even after a repair."
+    ),
+    "check_failed": "What the prompt file's `keep_if` asks of a reply does not hold.",
+    "no_items": "The list that the rows are made of is empty.",
+    "repeating": "Not asked: the last rows of this place said what earlier ones did.",
+    "not_reached": "Planned, and the run ended or a cap was reached before it was asked.",
+    # dedup
+    "exact_duplicate": "Says the same as the row named, letter case, marks and spaces aside.",
+    "near_duplicate": "Shares most of its words with the row named, which ranks higher.",
+    # judge
+    "not_best_of_cluster": "Another row of its cluster is worth more.",
+    # split
+    "exam_overlap": "Gives away a question of the exam, or asks it.",
+    "near_test": "Is like something held out, so it may not be trained on.",
+    "no_text_field": "A general row without a field that could be learned.",
+    # domainforge forget
+    "forgotten": "Taken out with a document that was forgotten.",
+}
+
+
+def explain_reason(reason: str) -> str:
+    """Say what a reason means; empty where nobody wrote it down."""
+    return MEANINGS.get(reason, "")
