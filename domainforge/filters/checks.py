@@ -5,13 +5,16 @@ from dataclasses import dataclass
 
 from domainforge.filters import (
     declining,
+    finish,
     form,
     frame,
     injection,
     kind,
     language,
+    markup,
     phrases,
     preference,
+    prose,
     truth,
 )
 from domainforge.filters.rows import Evidence, FilterConfig, Reason, Row
@@ -64,10 +67,13 @@ CHECKS = (
     Check(
         "repetition",
         form.find_repetition,
-        ("max_word_run", "max_repeated_ngram_share", "max_repeated_line_share"),
+        ("max_word_run", "max_repeated_ngram_share", "max_repeated_line_share", "prose"),
         texts=True,
         given=True,
     ),
+    Check("markup", markup.find_markup, texts=True),
+    Check("unfinished", finish.find_unfinished, ("min_finished_words",), texts=True),
+    Check("not_prose", prose.find_not_prose, ("prose",), texts=True),
     Check("not_a_question", form.find_not_a_question, ("require_question",)),
     Check("question_is_answer", form.find_question_is_answer),
     Check("wrong_kind", kind.find_wrong_kind, bases=("passage", "free")),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from domainforge.filters.kind import answers_kind
 from domainforge.filters.phrases import straighten
-from domainforge.filters.refusals import REFUSALS
+from domainforge.filters.refusals import find_refusal_in
 from domainforge.filters.rows import Evidence, FilterConfig, Row
 from domainforge.filters.words import contains_words, content_terms, count_words, is_number
 from domainforge.sentences import split_sentences
@@ -66,7 +66,7 @@ def find_answerable(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]
 
 def _not_declined(row: Row) -> Evidence:
     answer = straighten(row.answer)
-    if _DECLINES.search(answer) or REFUSALS.search(answer):
+    if _DECLINES.search(answer) or find_refusal_in(answer):
         return None
     return f"meant to decline, and answers: {row.answer[:120]!r}"
 

@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from domainforge.filters.layout import is_json
+from domainforge.filters.ngrams import find_repeated_share
 from domainforge.filters.rows import Evidence, FilterConfig, Row
 from domainforge.filters.vocabulary import ASKING_WORDS
 from domainforge.filters.words import (
@@ -44,9 +46,16 @@ def find_too_long(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
 def find_repetition(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
     """Find texts of a teacher that got stuck: words, sequences or lines over and over.
 
-    The shares follow the repetition rules of Gopher (Rae et al. 2021, appendix A1.1).
+    The shares follow the repetition rules of Gopher (Rae et al. 2021, appendix A1.1). In longer
+    answers and texts the characters of repeated sequences are counted too, unless the passage
+    repeats as much: a song has its refrain.
     """
-    return [_repetition(row.question, config) or _repetition(row.answer, config) for row in rows]
+    return [
+        _repetition(row.question, config)
+        or _repetition(row.answer, config)
+        or _repeats_more(row, config)
+        for row in rows
+    ]
 
 
 def find_not_a_question(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
@@ -118,6 +127,14 @@ def _repetition(text: str, config: FilterConfig) -> Evidence:
     if share > config.max_repeated_line_share:
         return f"{share:.0%} of the lines repeat, such as {worst[0][:60]!r}"
     return None
+
+
+def _repeats_more(row: Row, config: FilterConfig) -> Evidence:
+    min_words = config.prose.min_words
+    if min_words is None or is_json(row.answer):
+        return None
+    found = find_repeated_share(row.answer, config.prose, min_words)
+    return None if found and find_repeated_share(row.passage, config.prose, 1) else found
 
 
 def _repeated_share(items: Sequence[tuple[str, ...]]) -> tuple[float, tuple[str, ...]]:

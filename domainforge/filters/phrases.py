@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from re import IGNORECASE, MULTILINE
 
+from domainforge.filters.layout import find_stray_fence
 from domainforge.filters.references import find_reference
 from domainforge.filters.refusals import find_refusal_in, is_said_in
 from domainforge.filters.rows import Evidence, FilterConfig, Row
@@ -20,7 +21,6 @@ _LEFTOVERS = re.compile(
     r"|\{\{|\}\}|\{%|%\}"
     r"|</?(?:answer|question|passage|document|quote)>"
     r"|<\|[a-z_]+\|>|\[/?INST\]|<</?SYS>>|</s>"
-    r"|```"
     r"|\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{16,}\b",
     IGNORECASE,
 )
@@ -56,6 +56,9 @@ def _template_leftover(row: Row) -> Evidence:
         label = _LABELS.search(text) if row.kind == "chat" else None
         if label:
             return repr(label.group().strip())
+        fence = find_stray_fence(text)
+        if fence and "```" not in passage:
+            return repr(fence)
         for found in _LEFTOVERS.finditer(text):
             if fold(found.group()) not in passage:
                 return repr(found.group())

@@ -18,8 +18,9 @@ _STEM_CHARS = 4
 _NAMED = (
     r"\b(?:according to|based on|as (?:mentioned|described|stated|noted|explained) in|from|in)"
     r" (?:the|this|that) (?:(?:above|given|provided|following|supplied) )?"
-    r"(?P<noun>passage|text|excerpt|paragraph|snippet|extract|article|document"
-    r"|context(?! (?:of|for|in|where)\b))s?\b",
+    r"(?P<noun>passage|text|excerpt|paragraph|snippet|extract|article|document)s?\b",
+    r"\b(?:according to|based on|in|from) the (?:(?:above|given|provided|following) )?"
+    r"(?P<context>context)(?! (?:of|for|in|where)\b)\b",
     r"\b(?:the|this) (?:(?:above|given|provided|following) )?(?P<bare>passage|excerpt|snippet)\b",
     r"\b(?:the|this) (?:(?:above|given|provided|following|supplied) )?"
     r"(?P<saying>text|paragraph|document|article|context|extract)"
@@ -77,6 +78,15 @@ _NAMED = (
     r"(?:وفق[اً]*|بحسب|حسب|بناء[ً]* على) (?:لل|ال|هذا ال)"
     r"(?P<arabic>نص|مقطع|وثيقة|فقرة|مستند|سياق)",
 )
+# One of these is in whatever the patterns find; most texts have none.
+_STEMS = """
+pass text excerpt paragraph snippet extra article document context information details content
+material source data abschnitt auszug dokument kontext parágra párrafo fragment pasaj testo brano
+documento contest estratto trecho excerto tekst alinea fragmen dokumen kontekś akapi текст отрывк
+абзац документ контекст фрагмент 文 段落 資料 资料 テキスト 글 본문 지문 텍스트 단락 metn metin
+parça paragraf belge bağlam نص مقطع وثيقة فقرة مستند سياق
+"""
+_NOUNS = tuple(_STEMS.split())
 _ABOVE = (
     r"\bas (?:was |already )?(?:mentioned|stated|described|noted|explained|discussed|shown)"
     r" (?:above|earlier|before|previously)\b",
@@ -101,7 +111,7 @@ _ABOVE = (
 
 _REFERENCES = re.compile("|".join(_NAMED), re.IGNORECASE)
 _TO_ABOVE = re.compile("|".join(_ABOVE), re.IGNORECASE)
-_ENGLISH = ("noun", "bare", "saying", "given")
+_ENGLISH = ("noun", "context", "bare", "saying", "given")
 # Always a reference, whoever speaks: nobody calls his own text so.
 _BARE = ("bare", "chinese_bare", "japanese_bare", "korean_bare")
 
@@ -116,6 +126,9 @@ def find_reference(row: Row, text: str) -> str | None:
         row: The row that the text is of.
         text: The text, with straight apostrophes.
     """
+    folded = text.casefold()
+    if not any(noun in folded for noun in _NOUNS):
+        return _to_above(row, text)
     for found in _REFERENCES.finditer(text):
         if row.kind == "text" and found.group()[:5].casefold() == "this ":
             continue  # "This document describes ..." is how a manual begins
@@ -124,10 +137,13 @@ def find_reference(row: Row, text: str) -> str | None:
             continue  # "There is nothing about it in the documents" is how to decline
         if not _has_noun(row.passage, noun, name):
             return found.group()
-    if not row.said_before:
-        above = _TO_ABOVE.search(text[:_BEGINNING_CHARS])
-        if above and not contains_words(row.passage, above.group()):
-            return above.group()
+    return _to_above(row, text)
+
+
+def _to_above(row: Row, text: str) -> str | None:
+    above = None if row.said_before else _TO_ABOVE.search(text[:_BEGINNING_CHARS])
+    if above and not contains_words(row.passage, above.group()):
+        return above.group()
     return None
 
 

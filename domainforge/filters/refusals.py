@@ -206,24 +206,40 @@ _ALL = (
     *_TURKISH,
     *_ARABIC,
 )
-REFUSALS = re.compile("|".join(_ALL), re.IGNORECASE)
-# "I can't find the key. Where is it?" is how people begin to ask.
-_IN_QUESTIONS = re.compile(
-    "|".join(pattern for pattern in _ALL if not pattern.startswith("^")), re.IGNORECASE
-)
+_OTHER_SCRIPT = re.compile("[\u0370-\uffff]")
+
+
+def _join(anchored: bool, latin: bool) -> re.Pattern[str]:
+    """Join the patterns of one kind: each costs time at every place that it is tried at."""
+    chosen = [
+        pattern
+        for pattern in _ALL
+        if pattern.startswith("^") == anchored and (_OTHER_SCRIPT.search(pattern) is None) == latin
+    ]
+    return re.compile("|".join(chosen), re.IGNORECASE)
+
+
+_OPENINGS, _ANYWHERE = _join(True, True), _join(False, True)
+_OTHER_OPENINGS, _OTHER_ANYWHERE = _join(True, False), _join(False, False)
 _MARKS = re.compile("[\u064b-\u0652\u0640]")
 _QUESTION_MARK = re.compile("[?\uff1f\u061f\u037e]")
 
 
 def find_refusal_in(text: str, asks: bool = False) -> str | None:
-    """Return the words that decline, in the opening of a text with straight apostrophes.
+    """Return the words that decline in a text with straight apostrophes.
 
     Args:
-        text: The opening, some 200 characters.
+        text: The opening of a text, some 200 characters; more where it is meant to decline.
         asks: Whether it stands in the place of a question, which may say that somebody can't.
     """
-    pattern = _IN_QUESTIONS if asks and _QUESTION_MARK.search(text) else REFUSALS
-    found = pattern.search(_MARKS.sub("", text))
+    text = _MARKS.sub("", text)
+    found = _ANYWHERE.search(text)
+    # "I can't find the key. Where is it?" is how people begin to ask.
+    opens = not (asks and _QUESTION_MARK.search(text))
+    if not found and opens:
+        found = _OPENINGS.match(text)
+    if not found and _OTHER_SCRIPT.search(text):
+        found = _OTHER_ANYWHERE.search(text) or (_OTHER_OPENINGS.match(text) if opens else None)
     return found.group().strip() if found else None
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from domainforge.filters.arithmetic import computed_numbers
+from domainforge.filters.limits import ProseConfig
 from domainforge.filters.words import (
     content_terms,
     is_number,
@@ -27,6 +28,9 @@ Reason = Literal[
     "prompt_leak",
     "template_leftover",
     "repetition",
+    "markup",
+    "unfinished",
+    "not_prose",
     "not_a_question",
     "question_is_answer",
     "wrong_kind",
@@ -59,6 +63,16 @@ class FilterConfig(Settings):
     )
     max_repeated_line_share: float = Field(
         0.3, ge=0, le=1, description="Share of lines that may repeat earlier ones."
+    )
+    min_finished_words: int | None = Field(
+        12,
+        ge=1,
+        description="Answers and texts of so many words must not stop in the midst of a sentence "
+        "(shorter ones only not on a comma or an 'and'); null turns the check off.",
+    )
+    prose: ProseConfig = Field(
+        default_factory=ProseConfig,
+        description="Rules for the running text of longer answers and texts.",
     )
     require_question: bool = Field(
         True, description="Drop questions that neither ask nor instruct (no '?', no 'Explain')."

@@ -39,6 +39,11 @@ def count_words(text: str) -> int:
     return len(_WORD.findall(text))
 
 
+def count_unspaced(own: Iterable[str]) -> int:
+    """Count the words that are single characters of a script without spaces."""
+    return sum(map(_is_unspaced, own))
+
+
 def contains_words(text: str, part: str) -> bool:
     """Tell whether the words of `part` stand in `text`, next to each other and in order."""
     return f" {' '.join(words(part))} " in f" {' '.join(words(text))} "

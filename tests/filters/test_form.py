@@ -59,7 +59,7 @@ def test_repetition_of_sequences() -> None:
     loop = "the ferry costs 2.50 crowns and " * 4
     row = make_row("What does the ferry cost?", loop)
     assert find_reason(row) == "repetition"
-    assert find_reason(row, max_repeated_ngram_share=1) is None
+    assert find_reason(row, max_repeated_ngram_share=1, skip=("unfinished",)) is None
     assert find_reason(make_text(loop)) == "repetition"
     assert find_reason(make_text(VELTREN)) is None
 
