@@ -43,18 +43,37 @@ class SplitConfig(Settings):
         8, ge=1, description="A row that shares so many words in a row with an exam question goes."
     )
     exam_jaccard: float = Field(
-        0.7,
+        0.8,
         gt=0,
         le=1,
         description="A row goes whose question is as like an exam question as this (Jaccard "
         "similarity of their words).",
     )
+    exam_cosine: float = Field(
+        0.95,
+        gt=0,
+        le=1,
+        description="The same by the cosine of their character n-grams, weighted by how rare they "
+        "are (TF-IDF), whatever the answers say.",
+    )
+    exam_answer_cosine: float = Field(
+        0.45,
+        gt=0,
+        le=1,
+        description="The same cosine where both answers agree as well: the same question in other "
+        "words. Where they agree in part, what is wanted lies between the two.",
+    )
+    benchmarks: tuple[str, ...] = Field(
+        (),
+        description="Files of public benchmarks that no row may give away, relative to the "
+        "project folder: JSON lines with `question` (and `answers`) or `text`.",
+    )
     near_test_jaccard: float = Field(
         0.7,
         gt=0,
         le=1,
-        description="A training passage goes, with its rows, that is as like a held-out one as "
-        "this (Jaccard similarity of their shingles).",
+        description="A training row or passage goes, the passage with its rows, that is as like a "
+        "held-out one as this (Jaccard similarity of their shingles).",
     )
     replay: ReplayConfig = Field(
         default_factory=ReplayConfig,

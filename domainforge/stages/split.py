@@ -1,84 +1,109 @@
-"""Unique rows and chunks to train, validation and test; applies the sides, then audits the files.
+"""Judged rows and chunks to train, validation and test; applies the sides, then audits the files.
 
-What would flatter the student is dropped here with its reason: rows that give an exam question
-away, and training rows that are like something held out.
+What would flatter the student is dropped here with its reason: rows that give away a question of
+the exam or of a benchmark, and training rows that are like something held out.
 """
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from domainforge.context import Context
-from domainforge.errors import DataError
+from domainforge.deduplicate.overlap import ExamItem
+from domainforge.errors import ConfigError, DataError
 from domainforge.evaluation.exam import ExamQuestion, exam_hash
-from domainforge.records import REPLAY, Example, chunk_ids_of
+from domainforge.files import file_hash
+from domainforge.records import REPLAY, Example
 from domainforge.run_folder import Inputs, Output
-from domainforge.splitting.audit import audit_splits
+from domainforge.splitting.audit import AUDIT_SCHEMA, audit_splits
+from domainforge.splitting.benchmarks import load_benchmark
 from domainforge.splitting.config import SplitConfig
-from domainforge.splitting.exam_overlap import Drop, exam_index, find_exam_overlap
-from domainforge.splitting.near_test import find_near_test
+from domainforge.splitting.decisions import HeldOut, decide, every, survey
+from domainforge.splitting.exam_overlap import Drop, Giveaways
+from domainforge.splitting.keys import KeyTable, keys_of
 from domainforge.splitting.replay import identify_replay, load_replay, source_of
+from domainforge.splitting.rows import Chosen, SplitRows, choose_rows
+from domainforge.splitting.validation import Candidates
 from domainforge.stage import Account, Stage, StageResult
-from domainforge.tables import EXAMPLE_SCHEMA, example_table, ordered_table
+from domainforge.table_writer import TableWriter
+from domainforge.tables import EXAMPLE_SCHEMA
 
-Row = dict[str, Any]
-
-_FEWEST_FOR_VALIDATION = 10
+TABLES = ("train", "validation", "test")
 _SHOWN = 8
-_DOCUMENT = "document"
+_KINDS = {"chat": "chats", "text": "texts", "preference": "preferences"}
 
 
-class Splits(NamedTuple):
-    """The three tables that training and evaluation read, and what was left out of them."""
+@dataclass
+class Tally:
+    """How many rows went where.
 
-    train: pa.Table
-    validation: pa.Table
-    test: pa.Table
-    dropped: pa.Table
+    Attributes:
+        kept: Rows by table and kind; general ones count as `replay`.
+        reasons: Rows left out.
+        replay_from: Where general rows came from, if there are any.
+    """
+
+    kept: Counter[tuple[str, str]] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    replay_from: str | None = None
+
+    def rows(self, name: str) -> int:
+        """Count the rows of a table."""
+        return sum(count for (table, _), count in self.kept.items() if table == name)
+
+    def take(self, name: str, table: pa.Table) -> None:
+        """Count rows that go to a table."""
+        columns = (table.column(at).to_pylist() for at in ("kind", "prompt", "uri"))
+        for kind, prompt, uri in zip(*columns, strict=True):
+            self.kept[name, REPLAY if prompt == REPLAY else kind] += 1
+            if prompt == REPLAY and self.replay_from is None:
+                self.replay_from = source_of({"uri": uri})
 
 
 def split_rows(
-    examples: pa.Table,
-    chunks: pa.Table,
-    sides: pa.Table,
+    inputs: Inputs,
+    out: Output,
     exam: Sequence[ExamQuestion],
     config: SplitConfig,
     seed: int,
     replay: Sequence[Example] = (),
-) -> Splits:
+    benchmarks: Sequence[ExamItem] = (),
+) -> Tally:
     """Divide the examples, and one text row per chunk, into train, validation and test.
 
     A row is on the side of its chunk. Texts are never validation: what they say must be learned.
-    General rows (`replay`) are only trained on; those with a reason are dropped for it.
+    General rows (`replay`) are only trained on; those with a reason are dropped for it. All is
+    read three times, since a row's fate depends on the others; in memory are some fifty bytes a
+    row.
 
     Raises:
         DataError: A chunk has no side, or a row is about a chunk that isn't there.
     """
-    passages = {chunk["id"]: chunk for chunk in chunks.to_pylist()}
-    side_of = dict(zip(_strings(sides, "id"), _strings(sides, "side"), strict=True))
-    rows = [
-        {**row, "side": _side(row, side_of), "reason": None, "evidence": None}
-        for row in [*examples.to_pylist(), *_text_rows(passages.values()).to_pylist()]
-    ]
-    rows += example_table(replay).to_pylist()
-    drops = {row.id: Drop(row.reason, str(row.evidence)) for row in replay if row.reason}
-    for found in (
-        find_exam_overlap(rows, exam_index(exam, config, set(_strings(chunks, "title")))),
-        find_near_test(rows, passages, config, seed),
-    ):
-        drops = found | drops
-    left = [row for row in rows if row["id"] not in drops]
-    held = _choose_validation(left, config.validation_share, seed)
-    trained = [row for row in left if row["side"] == "train"]
-    return Splits(
-        train=_table(row for row in trained if row["id"] not in held),
-        validation=_table(row for row in trained if row["id"] in held),
-        test=_table(row for row in left if row["side"] == "test"),
-        dropped=_table({**row, **vars(drops[row["id"]])} for row in rows if row["id"] in drops),
-    )
+    rows = SplitRows(inputs, replay)
+    leaks = Giveaways(exam, config, rows.titles(), benchmarks)
+    held = HeldOut(rows, out.scratch, config, seed)
+    survey(rows, leaks, held)
+    writers = {name: out.stream(EXAMPLE_SCHEMA, name) for name in (*TABLES, "dropped")}
+    tally, candidates = Tally(), Candidates()
+    waiting: list[Chosen] = []
+    for table in every(rows):
+        found = table.to_pylist()
+        drops = decide(found, leaks, held, rows)
+        waiting.append(_settle(table, found, drops, writers, tally, candidates))
+    chosen = KeyTable([candidates.choose(config.validation_share, seed)])
+    for table, chats in zip(rows.written(), waiting, strict=False):
+        left = choose_rows(table, chats)
+        clusters = zip(*(left.column(at).to_pylist() for at in ("cluster", "id")), strict=True)
+        inside = chosen.find(keys_of(cluster or row_id for cluster, row_id in clusters)) >= 0
+        for name, part in (("validation", inside), ("train", ~inside)):
+            _write(name, choose_rows(left, part), writers, tally)
+    for name, writer in writers.items():
+        out.finish(writer, name)
+    return tally
 
 
 def run(config: SplitConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
@@ -86,197 +111,146 @@ def run(config: SplitConfig, inputs: Inputs, out: Output, context: Context) -> S
 
     Raises:
         DataError: Nothing is left to train on, or the audit finds a leak.
+        ConfigError: A benchmark can't be read.
     """
-    examples, chunks = inputs.table("judge"), inputs.table("chunk")
-    sides = inputs.table("assign")
     replay = load_replay(config.replay, context.project, context.seed) if context.replays else []
-    passages = sum(not messages for messages in _messages(chunks))
-    total = examples.num_rows + passages + len(replay)
-    splits = split_rows(examples, chunks, sides, context.exam, config, context.seed, replay)
-    reasons = Counter(splits.dropped.column("reason").to_pylist())
-    if _count(splits.train, REPLAY) == splits.train.num_rows:
-        raise DataError(_explain_empty(splits, reasons, total))
-    if replay and not _count(splits.train, REPLAY):
+    benchmarks = _load_benchmarks(config, context)
+    tally = split_rows(inputs, out, context.exam, config, context.seed, replay, benchmarks)
+    total = sum(tally.kept.values()) + tally.reasons.total()
+    if tally.rows("train") == tally.kept["train", REPLAY]:
+        raise DataError(_explain_empty(tally, total))
+    if replay and not tally.kept["train", REPLAY]:
         raise DataError(
-            f"split.replay: none of {len(replay)} general rows is left ({_list_reasons(reasons)}); "
+            f"split.replay: none of {len(replay)} general rows is left "
+            f"({_list_reasons(tally.reasons)}); "
             "name another file or dataset, or set train.mixture.replay to 0"
         )
-    for name, table in splits._asdict().items():
-        out.write(table, name)
-    findings = audit_splits(
-        out.read("train"),
-        out.read("validation"),
-        out.read("test"),
-        context.exam,
-        units=dict(zip(_strings(sides, "id"), _strings(sides, "unit"), strict=True)),
-        passages=dict(zip(_strings(chunks, "id"), _strings(chunks, "text"), strict=True)),
-        titles=set(_strings(chunks, "title")),
-        config=config,
-    )
-    if findings:
-        more = [f"and {len(findings) - _SHOWN} more"] if len(findings) > _SHOWN else []
-        raise DataError("\n".join(["the audit of the splits failed:", *findings[:_SHOWN], *more]))
+    audit = audit_splits(out.folder, inputs, context.exam, benchmarks, config, context.seed)
+    out.write(pa.Table.from_pylist(audit.rows(), schema=AUDIT_SCHEMA), "audit")
+    if audit.findings:
+        more = audit.found - min(_SHOWN, len(audit.findings))
+        tail = [f"and {more} more"] if more > 0 else []
+        shown = audit.findings[:_SHOWN]
+        raise DataError("\n".join(["the audit of the splits failed:", *shown, *tail]))
     context.progress(total, total)
-    account = Account("rows", total=total, done=total - splits.dropped.num_rows, dropped=reasons)
-    return StageResult(account, _notes(splits, reasons, len(context.exam)), _figures(splits))
+    account = Account(
+        "rows", total=total, done=total - tally.reasons.total(), dropped=tally.reasons
+    )
+    notes = _notes(tally, len(context.exam), len(benchmarks))
+    return StageResult(account, notes, {**_figures(tally), **audit.figures()})
 
 
 def identify(config: SplitConfig, context: Context) -> dict[str, Any]:
-    """Return the exam's hash, since another exam drops other rows, and what replay depends on."""
+    """Return hashes of exam and benchmarks, which drop rows, and what replay depends on.
+
+    Raises:
+        ConfigError: A benchmark isn't there.
+    """
     exam = exam_hash(context.exam_path) if context.exam_path else None
     replay = identify_replay(config.replay, context.project) if context.replays else None
-    return {"exam": exam, "replay": replay}
+    found = {"exam": exam, "replay": replay}
+    if config.benchmarks:
+        found["benchmarks"] = ",".join(file_hash(p) for p in _benchmark_paths(config, context))
+    return found
 
 
-def chunk_text(chunk: Mapping[str, Any]) -> str:
-    """Return a chunk as Markdown under its title and headings.
-
-    A heading that the chunk's own text begins with is not said twice.
-    """
-    said = {line.strip("# ") for line in chunk["text"].split("\n") if line.startswith("#")}
-    above: list[str] = []
-    for level, heading in enumerate([chunk["title"], *(chunk["headings"] or ())], 1):
-        line = f"{'#' * min(level, 6)} {heading}"
-        if heading and heading not in said and not (level == 2 and heading == chunk["title"]):
-            above.append(line)
-    return "\n".join(above) + ("\n\n" if above else "") + str(chunk["text"])
-
-
-def _text_rows(chunks: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Make one text row of every chunk, so that training reads nothing but the splits.
-
-    A chat is no text to learn by heart: it is an example already.
-    """
-    return example_table(
-        Example(
-            kind="text",
-            document_id=chunk["document_id"],
-            uri=chunk["uri"],
-            chunk_id=chunk["id"],
-            start=chunk["start"],
-            end=chunk["end"],
-            prompt=_DOCUMENT,
-            prompt_hash="",
-            teacher="",
-            text=chunk_text(chunk),
-        )
-        for chunk in chunks
-        if not chunk.get("messages")
-    )
+def _settle(
+    table: pa.Table,
+    rows: Sequence[Mapping[str, Any]],
+    drops: Sequence[Drop | None],
+    writers: Mapping[str, TableWriter],
+    tally: Tally,
+    candidates: Candidates,
+) -> Chosen:
+    """Write the rows whose fate is known; returns which of them may become validation."""
+    chats = []
+    for row, drop in zip(rows, drops, strict=True):
+        trained = row["side"] == "train" and drop is None
+        is_chat = trained and row["kind"] == "chat" and row["prompt"] != REPLAY
+        chats.append(is_chat)
+        cluster = row["cluster"] or row["id"]
+        if is_chat:
+            candidates.add(row["prompt"], row["uri"], cluster)
+        elif trained and row["prompt"] != REPLAY:
+            candidates.keep(cluster)
+        if drop is not None:
+            tally.reasons[drop.reason] += 1
+            why = {"reason": drop.reason, "evidence": drop.evidence}
+            writers["dropped"].add({**row, **why}, len(row["text"] or ""))
+    waiting = np.array(chats, dtype=bool)
+    free = np.array([drop is None for drop in drops], dtype=bool) & ~waiting
+    tested = np.array([row["side"] == "test" for row in rows], dtype=bool)
+    _write("test", choose_rows(table, free & tested), writers, tally)
+    _write("train", choose_rows(table, free & ~tested), writers, tally)
+    return waiting
 
 
-def _side(row: Row, side_of: Mapping[str, str]) -> str:
-    sides = set()
-    for chunk_id in chunk_ids_of(row):
-        side = side_of.get(chunk_id)
-        if side is None:
-            raise DataError(
-                f"row {row['id']}: chunk {chunk_id} has no side; run again with --from assign"
+def _write(name: str, table: pa.Table, writers: Mapping[str, TableWriter], tally: Tally) -> None:
+    if table.num_rows:
+        tally.take(name, table)
+        writers[name].add_table(table)
+
+
+def _benchmark_paths(config: SplitConfig, context: Context) -> Iterator[Any]:
+    for name in config.benchmarks:
+        path = context.find(name)
+        if not path.is_file():
+            raise ConfigError(
+                f"split.benchmarks: no such file: {name} (looked in {context.project}); "
+                "bring the questions as JSON lines, or leave the name out"
             )
-        sides.add(side)
-    if len(sides) > 1:
-        raise DataError(
-            f"row {row['id']} is about passages of both sides; run again with --from generate"
-        )
-    return sides.pop()
+        yield path
 
 
-def _choose_validation(rows: Sequence[Row], share: float, seed: int) -> set[str]:
-    """Choose whole clusters of the training side's chats, in an order that the seed shuffles."""
-    clusters: dict[str, list[str]] = defaultdict(list)
-    staying = set()
-    for row in rows:
-        if row["side"] == "train" and row["prompt"] != REPLAY:
-            cluster = row["cluster"] or row["id"]
-            if row["kind"] == "chat":
-                clusters[cluster].append(row["id"])
-            else:
-                staying.add(cluster)  # what is no chat is trained on, and takes its like along
-    total = sum(map(len, clusters.values()))
-    wanted = round(share * total)
-    if share and total >= _FEWEST_FOR_VALIDATION:
-        wanted = max(wanted, 1)
-    chosen: set[str] = set()
-    for cluster in sorted(clusters.keys() - staying, key=lambda name: _shuffled(seed, name)):
-        if len(chosen) >= wanted:
-            break
-        chosen.update(clusters[cluster])
-    return chosen
+def _load_benchmarks(config: SplitConfig, context: Context) -> list[ExamItem]:
+    return [item for path in _benchmark_paths(config, context) for item in load_benchmark(path)]
 
 
-def _shuffled(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{name}".encode()).digest()
-
-
-def _table(rows: Iterable[Row]) -> pa.Table:
-    return ordered_table(list(rows), EXAMPLE_SCHEMA)
-
-
-def _strings(table: pa.Table, name: str) -> list[str]:
-    values: list[str] = table.column(name).to_pylist()
-    return values
-
-
-def _messages(chunks: pa.Table) -> list[Any]:
-    named = "messages" in chunks.column_names
-    return chunks.column("messages").to_pylist() if named else [None] * chunks.num_rows
-
-
-def _count(table: pa.Table, what: str) -> int:
-    """Count the rows of a kind that are about the documents, or the general ones (`replay`)."""
-    pairs = zip(_strings(table, "kind"), _strings(table, "prompt"), strict=True)
-    return sum((REPLAY if prompt == REPLAY else kind) == what for kind, prompt in pairs)
-
-
-def _figures(splits: Splits) -> dict[str, Any]:
+def _figures(tally: Tally) -> dict[str, Any]:
     figures: dict[str, Any] = {}
-    for name, table in splits._asdict().items():
-        if name != "dropped":
-            figures |= {f"{name}_{kind}s": _count(table, kind) for kind in ("chat", "text")}
-            preferences = _count(table, "preference")
-            if preferences:
-                figures[f"{name}_preferences"] = preferences
-    replay = next((r for r in splits.train.to_pylist() if r["prompt"] == REPLAY), None)
-    if replay is not None:
-        figures |= {"replay_rows": _count(splits.train, REPLAY), "replay_from": source_of(replay)}
+    for name in TABLES:
+        for kind, word in _KINDS.items():
+            count = tally.kept[name, kind]
+            if count or kind != "preference":
+                figures[f"{name}_{word}"] = count
+    if tally.replay_from is not None:
+        replay = tally.kept["train", REPLAY]
+        figures |= {"replay_rows": replay, "replay_from": tally.replay_from}
     return figures
 
 
-def _notes(splits: Splits, reasons: Mapping[str, int], exam_questions: int) -> tuple[str, ...]:
-    train = splits.train
+def _notes(tally: Tally, exam_questions: int, benchmark_items: int) -> tuple[str, ...]:
     parts = [
-        f"{_count(train, kind)} {word}"
-        for kind, word in (
-            ("chat", "chats"),
-            ("text", "texts"),
-            ("preference", "preferences"),
-        )
-        if kind in ("chat", "text") or _count(train, kind)
+        f"{tally.kept['train', kind]} {word}"
+        for kind, word in _KINDS.items()
+        if kind != "preference" or tally.kept["train", kind]
     ]
-    general = _count(train, REPLAY)
+    general = tally.kept["train", REPLAY]
     beside = f" beside {general} general ones (their share: train.mixture.replay)"
     notes = [
-        f"{train.num_rows - general} rows to train on ({', '.join(parts)})"
-        f"{beside if general else ''}, {splits.validation.num_rows} for validation, "
-        f"{splits.test.num_rows} for test"
+        f"{tally.rows('train') - general} rows to train on ({', '.join(parts)})"
+        f"{beside if general else ''}, {tally.rows('validation')} for validation, "
+        f"{tally.rows('test')} for test"
     ]
-    if reasons.get("exam_overlap"):
+    for reason, why in (
+        ("exam_overlap", f"they match one of the {exam_questions} exam questions"),
+        ("benchmark_overlap", f"they match one of the {benchmark_items} items of benchmarks"),
+    ):
+        if tally.reasons[reason]:
+            notes.append(f"dropped because {why}: {tally.reasons[reason]}")
+    if tally.reasons["near_test"]:
         notes.append(
-            f"dropped because they match one of the {exam_questions} exam questions: "
-            f"{reasons['exam_overlap']}"
+            "dropped from training because they are like what is held out: "
+            f"{tally.reasons['near_test']}"
         )
-    if reasons.get("near_test"):
-        notes.append(
-            f"dropped from training because they are like what is held out: {reasons['near_test']}"
-        )
-    if not splits.validation.num_rows:
+    if not tally.rows("validation"):
         notes.append("no rows for validation: the checkpoint can't be chosen by validation loss")
     return tuple(notes)
 
 
-def _explain_empty(splits: Splits, reasons: Mapping[str, int], total: int) -> str:
-    held = f"{splits.test.num_rows} held out for test"
-    why = ", ".join(filter(None, [_list_reasons(reasons), held]))
+def _explain_empty(tally: Tally, total: int) -> str:
+    held = f"{tally.rows('test')} held out for test"
+    why = ", ".join(filter(None, [_list_reasons(tally.reasons), held]))
     return (
         f"none of {total} rows is left to train on ({why}); "
         "lower assign.test_share, or add documents"
@@ -293,6 +267,6 @@ STAGE = Stage(
     run=run,
     writes="splits",
     reads=("chunk", "assign", "judge"),
-    version=2,
+    version=3,
     identity=identify,
 )

@@ -1,45 +1,154 @@
-from domainforge.deduplicate.overlap import ExamIndex
+from dataclasses import replace
+
+import pytest
+
+from domainforge.deduplicate.likeness import Asked, Frequencies, Names
+from domainforge.deduplicate.overlap import (
+    ALIKE,
+    SEQUENCE,
+    ExamIndex,
+    ExamItem,
+    Overlap,
+    OverlapRules,
+    Said,
+    asked_by,
+)
 
 EXAM = [
-    ("e1", "Who designed the bridge of nine stone arches over the river Osk?"),
-    ("e2", "What does the ferry cost?"),
+    ExamItem("e1", "Who designed the bridge of nine stone arches over the river Osk?"),
+    ExamItem("e2", "What does the ferry cost?", ("2.50 crowns",)),
+    ExamItem("e3", "Why did the guild of Kirren move the salt house?", ("The river flooded it.",)),
 ]
+RULES = OverlapRules(ngram_words=8, min_jaccard=0.7)
+# What rows of the same documents ask, so that their common words are known to be common.
+OTHERS = [
+    "How many landings does the ferry over the river Osk have?",
+    "Who rings the bell of the harbour?",
+    "What does the guild of Kirren sell?",
+    "When was the salt house of Kirren built?",
+    "Where does the river Osk rise?",
+    "Why did the ferry stop in the winter of 1347?",
+]
+
+
+def find(
+    question: str,
+    answer: str = "",
+    text: str = "",
+    rules: OverlapRules = RULES,
+    titles: tuple[str, ...] = (),
+    exam: list[ExamItem] = EXAM,
+) -> Overlap | None:
+    asked = Asked(question, (answer,) if answer else ())
+    frequencies = Frequencies(Names(titles))
+    frequencies.count([asked, *map(asked_by, exam), *(Asked(other) for other in OTHERS)])
+    index = ExamIndex(exam, rules, frequencies)
+    (found,) = index.find([Said((asked,), text or f"{question}\n{answer}")])
+    return found
 
 
 def test_a_shared_run_of_words_is_a_match() -> None:
     text = "Say it.\nThe bridge, of nine stone arches over the Osk: who built it?"
-    found = ExamIndex(EXAM, 7, 0.7).find("Say it.", text)
+    found = find("Say it.", text=text, rules=replace(RULES, ngram_words=7))
     assert found is not None
-    assert found.exam_id == "e1"
-    assert str(found) == (
-        "exam question e1: 7 words in a row: 'the bridge of nine stone arches over'"
-    )
-    assert ExamIndex(EXAM, 9, 0.7).find("Say it.", text) is None
+    assert (found.item.id, found.kind) == ("e1", SEQUENCE)
+    assert str(found) == "e1: 7 words in a row: 'the bridge of nine stone arches over'"
+    assert find("Say it.", text=text, rules=replace(RULES, ngram_words=9)) is None
 
 
 def test_alike_questions_are_a_match_in_any_order() -> None:
-    found = ExamIndex(EXAM, 8, 0.7).find("The ferry: what does it cost?", "")
+    strict = replace(RULES, min_cosine=1, min_answer_cosine=1)
+    found = find("The ferry: what does it cost?", rules=strict)
     assert found is not None
-    assert (found.exam_id, found.rule) == ("e2", "words alike, jaccard 0.83")
-    assert ExamIndex(EXAM, 8, 0.9).find("The ferry: what does it cost?", "") is None
+    assert (found.item.id, found.kind) == ("e2", ALIKE)
+    said = "e2: words alike, jaccard 0.83; it asks 'What does the ferry cost?'"
+    assert str(found) == said
+    assert find("The ferry: what does it cost?", rules=replace(strict, min_jaccard=0.9)) is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What was the reason that the salt house was moved by the guild of Kirren?",
+        "For what reason did the guild of Kirren shift the salt house?",
+    ],
+)
+def test_other_words_with_the_same_answer_are_a_match(question: str) -> None:
+    found = find(question, "The river had flooded it.")
+    assert found is not None
+    assert (found.item.id, found.kind) == ("e3", ALIKE)
+    assert "e3: asks alike, cosine 0." in str(found)
+    assert find(question, "Nobody in the town remembers.") is None
+    strict = replace(RULES, min_answer_cosine=0.95)
+    assert find(question, "The river had flooded it.", rules=strict) is None
+
+
+def test_a_long_answer_that_holds_a_short_one_says_little() -> None:
+    near = "What does a ticket for the ferry and the boat cost?"
+    assert find(near, "2.50 crowns") is not None
+    long = "Guests pay 2.50 crowns, children half, dogs nothing, and carts by weight after noon."
+    assert find(near, long) is None
+
+
+def test_yes_is_no_evidence_that_two_rows_say_the_same() -> None:
+    exam = [ExamItem("e4", "Does the ferry cross the river Osk at night?", ("Yes",))]
+    close = "Does the ferry cross the harbour in winter?"
+    assert find(close, "Yes", exam=exam) is None
+    named = [replace(exam[0], answers=("Ilse Varga",))]
+    assert find(close, "Ilse Varga", exam=named) is not None
+
+
+def test_a_short_question_inside_a_longer_one_of_the_exam_is_a_match() -> None:
+    long = "In the town guide, as printed in May 1347: " + EXAM[1].question + " Tell it in words."
+    exam = [replace(EXAM[1], question=long)]
+    found = find("What does the ferry cost?", "2.50 crowns", exam=exam)
+    assert found is not None
+    assert str(found) == "e2: it holds the row's question: 'what does the ferry cost'"
+    assert find("What does the ferry cost?", "Nothing for children.", exam=exam) is None
+    assert find("What does it cost?", "2.50 crowns", exam=exam) is None
 
 
 def test_other_questions_on_the_same_thing_are_no_match() -> None:
-    index = ExamIndex(EXAM, 8, 0.7)
-    question = "How many landings does the ferry over the river Osk have?"
-    assert index.find(question, f"{question}\nSeven landings") is None
+    assert find("How many landings does the ferry over the river Osk have?", "Seven") is None
 
 
 def test_without_an_exam_nothing_matches() -> None:
-    assert ExamIndex([], 8, 0.7).find("What does the ferry cost?", "What does it cost?") is None
-    assert ExamIndex(EXAM, 8, 0.7).find("", "") is None
+    assert find("What does the ferry cost?", "2.50 crowns", exam=[]) is None
+    assert find("", "") is None
 
 
 def test_to_name_a_document_is_no_give_away() -> None:
     title = "Finn the Giant and the Minister of Lund"
-    asked = [("q1", f"In the story {title}: who built the church?")]
+    exam = [ExamItem("q1", f"In the story {title}: who built the church?", ("A giant",))]
+    rules = replace(RULES, ngram_words=7)
+
+    def named(
+        question: str, titles: tuple[str, ...] = (title,), answer: str = "The bailiff"
+    ) -> Overlap | None:
+        return find(question, answer, rules=rules, titles=titles, exam=exam)
+
     said = f"Complete what {title} says: he hid behind the ____"
-    assert ExamIndex(asked, 8, 0.7).find(said, said) is not None
-    index = ExamIndex(asked, 8, 0.7, [title])
-    assert index.find(said, said) is None
-    assert index.find("", f"the minister of lund: who built the church? {title}") is not None
+    assert named(said, titles=()) is not None
+    assert named(said) is None
+    assert named(f"In the story {title}: where did he hide?", titles=()) is not None
+    assert named(f"In the story {title}: where did he hide?") is None
+    assert named(f"the minister of lund: who built the church? {title}") is not None
+    assert named("Who was it that built the church of Lund?", answer="A giant") is not None
+
+
+def test_documents_match_only_what_they_hold_word_by_word() -> None:
+    exam = [*EXAM, ExamItem("long", " ".join(f"word{n}" for n in range(40))), ExamItem("s", "Who?")]
+    index = ExamIndex(exam, RULES, Frequencies(Names([])))
+    texts = [
+        f"An exercise: {EXAM[0].question} (two points)",
+        "Who designed the bridge of nine stone arches, in 1347?",
+        " ".join(f"word{n}" for n in range(20, 33)),
+        " ".join(f"word{n}" for n in range(20, 32)),
+        "Who? Ask the guild. What does a ferry cost?",
+    ]
+    found = [hit and hit.item.id for hit in index.find_verbatim(texts)]
+    assert found == ["e1", None, "long", None, None]
+
+
+def test_a_hostile_row_costs_no_more_than_another() -> None:
+    assert find("x" * 2_000_000, "y" * 2_000_000, text="z" * 10) is None

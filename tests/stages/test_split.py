@@ -3,22 +3,27 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domainforge.deduplicate.overlap import ExamItem
 from domainforge.errors import DataError
 from domainforge.evaluation.exam import ExamPassage, ExamQuestion
 from domainforge.records import Chunk, Example
 from domainforge.run_folder import Inputs, Output
-from domainforge.splitting.audit import audit_splits
+from domainforge.splitting.audit import Audit
+from domainforge.splitting.audit import audit_splits as audit_files
 from domainforge.splitting.config import ReplayConfig, SplitConfig
+from domainforge.splitting.passages_as_rows import chunk_text
 from domainforge.stages import split as stage
-from domainforge.stages.split import Splits, chunk_text, split_rows
-from domainforge.tables import content_hash, example_table
+from domainforge.stages.split import split_rows
+from domainforge.tables import CHUNK_SCHEMA, content_hash, example_table
 from tests.stages.runs import make_context
 from tests.support.tables import chunk_table
 
@@ -26,6 +31,12 @@ TEXTS = {
     "a.md": "Veltren lies on the east bank of the river Osk, below the salt hills of Kirren.",
     "b.md": "The engineer Ilse Varga designed the bridge of nine stone arches in Veltren in 1347.",
     "c.md": "A ferry crosses every hour while the harbour bell rings, and costs 2.50 crowns.",
+}
+# What is said of different documents isn't alike, however alike the questions of a test are.
+ANSWERS = {
+    "a.md": "The old salt guild did.",
+    "b.md": "Nine arches of grey stone carry it.",
+    "c.md": "Every hour, while the bell of the harbour rings.",
 }
 EXAM = (
     ExamQuestion(
@@ -42,6 +53,7 @@ def make_chunk(uri: str, text: str | None = None, index: int = 0) -> Chunk:
     return Chunk(f"doc-{uri}", uri, "Handbook", ("Town",), index, 0, len(text), text, 20)
 
 
+SIDE_SCHEMA = pa.schema([("id", pa.string()), ("unit", pa.string())])
 CHUNKS = {uri: make_chunk(uri) for uri in TEXTS}
 
 
@@ -58,7 +70,7 @@ def chat(uri: str, question: str, cluster: str | None = None, **changes: Any) ->
         "teacher": "t",
         "messages": (
             {"role": "user", "content": question},
-            {"role": "assistant", "content": "The old salt guild did."},
+            {"role": "assistant", "content": ANSWERS[uri]},
         ),
         "cluster": cluster or f"cluster of {question}",
         **changes,
@@ -96,6 +108,15 @@ def sides_table(sides: dict[str, str], chunks: dict[str, Chunk] = CHUNKS) -> pa.
 HELD_OUT = {"a.md": "train", "b.md": "train", "c.md": "test"}
 
 
+class Splits(NamedTuple):
+    """The tables that a split wrote."""
+
+    train: pa.Table
+    validation: pa.Table
+    test: pa.Table
+    dropped: pa.Table
+
+
 def split(
     examples: list[Example],
     sides: dict[str, str] | None = None,
@@ -103,17 +124,71 @@ def split(
     chunks: dict[str, Chunk] = CHUNKS,
     seed: int = 7,
     replay: Sequence[Example] = (),
+    benchmarks: Sequence[ExamItem] = (),
+    shard_rows: int = 50_000,
     **changes: Any,
 ) -> Splits:
-    return split_rows(
-        example_table(examples),
-        chunk_table(chunks.values()),
-        sides_table(sides or HELD_OUT, chunks),
-        exam,
-        SplitConfig(**changes),
-        seed,
-        replay,
-    )
+    tables = {
+        "judge": example_table(examples),
+        "chunk": chunk_table(chunks.values()),
+        "assign": sides_table(sides or HELD_OUT, chunks),
+    }
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for stage_name, rows in tables.items():
+            write_shards(folder / stage_name, rows, shard_rows)
+        inputs = Inputs({stage_name: folder / stage_name for stage_name in tables})
+        out = Output(folder / "splits")
+        split_rows(inputs, out, exam, SplitConfig(**changes), seed, replay, benchmarks)
+        return Splits(*(out.read(at) for at in Splits._fields))
+
+
+def write_shards(folder: Path, rows: pa.Table, shard_rows: int) -> None:
+    folder.mkdir(parents=True)
+    for at, start in enumerate(range(0, max(rows.num_rows, 1), shard_rows)):
+        pq.write_table(rows.slice(start, shard_rows), folder / f"part-{at:05d}.parquet")
+
+
+def audit_splits(
+    train: pa.Table,
+    validation: pa.Table,
+    test: pa.Table,
+    exam: Sequence[ExamQuestion],
+    *,
+    units: dict[str, str] | None = None,
+    passages: dict[str, str] | None = None,
+    benchmarks: Sequence[ExamItem] = (),
+    dropped: pa.Table | None = None,
+) -> list[str]:
+    return audit(train, validation, test, exam, units, passages, benchmarks, dropped).findings
+
+
+def audit(
+    train: pa.Table,
+    validation: pa.Table,
+    test: pa.Table,
+    exam: Sequence[ExamQuestion],
+    units: dict[str, str] | None = None,
+    passages: dict[str, str] | None = None,
+    benchmarks: Sequence[ExamItem] = (),
+    dropped: pa.Table | None = None,
+) -> Audit:
+    nothing = example_table([])
+    chunks = [{"id": at, "title": "", "text": text} for at, text in (passages or {}).items()]
+    sides = [{"id": at, "unit": unit} for at, unit in (units or {}).items()]
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        for table_name, rows in (
+            ("train", train),
+            ("validation", validation),
+            ("test", test),
+            ("dropped", nothing if dropped is None else dropped),
+            ("chunk", pa.Table.from_pylist(chunks, schema=CHUNK_SCHEMA)),
+            ("assign", pa.Table.from_pylist(sides, schema=SIDE_SCHEMA)),
+        ):
+            write_shards(folder / table_name, rows, 50_000)
+        inputs = Inputs({at: folder / at for at in ("chunk", "assign")})
+        return audit_files(folder, inputs, exam, benchmarks, SplitConfig(), 7)
 
 
 def column(table: pa.Table, name: str, kind: str | None = None) -> list[Any]:
@@ -206,7 +281,8 @@ def test_rows_that_give_an_exam_question_away_are_dropped_on_every_side() -> Non
     assert column(found.dropped, "reason") == ["exam_overlap"] * 2
     evidence = {row["side"]: row["evidence"] for row in found.dropped.to_pylist()}
     assert evidence["train"].startswith("exam question e1: 8 words in a row: 'who designed the")
-    assert evidence["test"] == "exam question e1: words alike, jaccard 0.91"
+    why = "exam question e1: words alike, jaccard 0.91; it asks 'Who designed the bridge of"
+    assert evidence["test"].startswith(why)
     assert column(found.train, "kind").count("chat") == 1
 
 
@@ -319,7 +395,7 @@ URIS = st.sampled_from(sorted(TEXTS))
 CLUSTERS = st.sampled_from(["one", "two", "three", "four"])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     st.lists(st.tuples(URIS, QUESTIONS, CLUSTERS), max_size=20),
     st.fixed_dictionaries(dict.fromkeys(sorted(TEXTS), st.sampled_from(["train", "test"]))),
@@ -462,6 +538,9 @@ def test_the_stage_writes_its_tables_and_balances(tmp_path: Path) -> None:
         "validation_texts": 0,
         "test_chats": 2,
         "test_texts": 1,
+        "audit_checks": 12,
+        "audit_compared": 266,
+        "audit_found": 0,
     }
     assert out.read("train").num_rows == 20
     assert out.read("dropped").num_rows == 2
