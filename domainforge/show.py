@@ -184,11 +184,17 @@ def select_rows(
 def read_rows(place: Place) -> Iterator[Row]:
     """Yield a table's rows shard by shard, with their JSON columns decoded."""
     for part in sorted(place.folder.glob("part-*.parquet")):
-        for row in pq.read_table(part, partitioning=None).to_pylist():
-            for name in _JSON_COLUMNS:
-                if isinstance(row.get(name), str):
-                    row[name] = json.loads(row[name] or "{}")
-            yield row
+        yield from map(decode_row, pq.read_table(part, partitioning=None).to_pylist())
+
+
+def decode_row(row: Row) -> Row:
+    """Return a row of any table with its JSON columns decoded."""
+    decoded = {
+        name: json.loads(row[name] or "{}")
+        for name in _JSON_COLUMNS
+        if isinstance(row.get(name), str)
+    }
+    return {**row, **decoded}
 
 
 def _count_to(limit: int | None) -> Iterator[int]:
