@@ -4,7 +4,7 @@ import hashlib
 import re
 import unicodedata
 
-_SAME_MARK = str.maketrans(
+SAME_MARK = str.maketrans(
     {
         "\u2018": "'",
         "\u2019": "'",
@@ -17,7 +17,7 @@ _SAME_MARK = str.maketrans(
         "\u00ad": None,
     }
 )
-_WORD = re.compile(r"[^\W_]+")
+WORD = re.compile(r"[^\W_]+")
 
 
 def normalise(text: str) -> str:
@@ -25,13 +25,13 @@ def normalise(text: str) -> str:
 
     Other punctuation stays: "C++" and "C#", "5" and "-5" are not the same.
     """
-    folded = unicodedata.normalize("NFKC", text).casefold().translate(_SAME_MARK)
+    folded = unicodedata.normalize("NFKC", text).casefold().translate(SAME_MARK)
     return " ".join(folded.split()).rstrip(" .!?,;:")
 
 
 def split_words(text: str) -> list[str]:
     """Return the words of a text, folded, without punctuation."""
-    return _WORD.findall(normalise(text))
+    return WORD.findall(normalise(text))
 
 
 def exact_key(text: str) -> str:

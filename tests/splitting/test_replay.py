@@ -10,7 +10,7 @@ from domainforge.evaluation.exam import load_exam
 from domainforge.files import shipped_folder
 from domainforge.records import Example, said_in
 from domainforge.splitting.config import ReplayConfig, SplitConfig
-from domainforge.splitting.exam_overlap import exam_index, find_exam_overlap
+from domainforge.splitting.exam_overlap import Giveaways
 from domainforge.splitting.replay import find_replay, identify_replay, load_replay, source_of
 from domainforge.tables import example_table
 
@@ -45,9 +45,12 @@ def test_the_shipped_rows_are_good_and_none_is_like_another(tmp_path: Path) -> N
     assert {row.kind for row in rows} == {"chat"}
     assert sum(len(row.messages) > 2 for row in rows) >= 10
     table = example_table(rows).to_pylist()
-    assert find_clusters([said_in(row) for row in table], 0.5, 7).links == []
+    labels = find_clusters([said_in(row) for row in table], 0.5, 7).labels
+    assert labels.tolist() == list(range(len(table)))
     exam = load_exam(shipped_folder("data") / "handbook" / "exam.jsonl")
-    assert find_exam_overlap(table, exam_index(exam, SplitConfig())) == {}
+    leaks = Giveaways(exam, SplitConfig())
+    leaks.count(table)
+    assert leaks.find(table) == {}
 
 
 def test_a_row_says_where_it_comes_from_and_that_it_is_about_nothing(tmp_path: Path) -> None:
