@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from domainforge.context import Context
 from domainforge.evaluation.control import load_control
@@ -16,7 +16,8 @@ from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_
 from domainforge.sources.choice import is_remote
 from domainforge.splitting.replay import find_replay
 from domainforge.stage import Stage
-from domainforge.stages import generate
+from domainforge.stages import generate, judge
+from domainforge.table_writer import count_rows
 from domainforge.teacher.endpoint import describe_missing_keys
 from domainforge.teacher.prices import teacher_price
 
@@ -47,11 +48,14 @@ class DryRun:
         stages: All stages, in order.
         calls: What would be asked of the teacher; None where generate would not run.
         notes: Sentences that the user should read.
+        judge_calls: What a judge would be asked, at most where its rows aren't there yet; None
+            where nobody judges, or that stage would not run.
     """
 
     stages: tuple[StagePlan, ...]
     calls: CallCount | None
     notes: tuple[str, ...] = ()
+    judge_calls: CallCount | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ def plan_run(
             find_replay(pipeline.split.replay, project)  # and a file that isn't there
         planner = _Planner(pipeline, context, run, Path(scratch))
         plans = []
-        calls, recipe = None, ""
+        calls, judged, recipe = None, _NO_JUDGE, ""
         for index, stage in enumerate(STAGES):
             if index > last:
                 plans.append(StagePlan(stage.name, "left out", f"after {until_stage}"))
@@ -118,11 +122,21 @@ def plan_run(
                 inputs = planner.inputs(stage)
                 planned = generate.plan_calls(pipeline.generate, inputs, context)
                 calls, recipe = planned.count, planned.describe_recipe()
+            if stage.name == "judge" and plan.state == "would run" and pipeline.judge.asks:
+                judged = planner.plan_judge(stage, calls)
     needs_keys = calls is not None and calls.to_ask > 0
     notes = [recipe] if recipe else []
     notes += generate.tell_rounds(pipeline.generate) if calls else ()
     notes += describe_missing_keys(pipeline.teacher) if needs_keys else ()
-    return DryRun(tuple(plans), calls, tuple(notes))
+    return DryRun(tuple(plans), calls, (*notes, *judged.notes), judged.calls)
+
+
+class _JudgePlan(NamedTuple):
+    calls: CallCount | None
+    notes: tuple[str, ...]
+
+
+_NO_JUDGE = _JudgePlan(None, ())
 
 
 class _Planner:
@@ -166,6 +180,31 @@ class _Planner:
     def inputs(self, stage: Stage) -> Inputs:
         """Return what the stage would read."""
         return Inputs({name: self._folders[name] for name in stage.reads})
+
+    def plan_judge(self, stage: Stage, generating: CallCount | None) -> _JudgePlan:
+        """Tell what the judge would be asked: exactly, or at most where its rows aren't there."""
+        config = self._pipeline.judge
+        teacher = config.teacher or self._pipeline.teacher
+        judge.asks_teacher(config, self._context)  # a cap without a price would stop the run
+        if all(name in self._folders for name in stage.reads):
+            calls = judge.plan_calls(config, self.inputs(stage), self._context)
+            told = (
+                f"judge would put {calls.planned:,} requests: {calls.in_ledger:,} are in the "
+                f"ledger, {calls.to_ask:,} would be asked"
+            )
+            name = "teacher" if config.teacher is None else "judge.teacher"
+            keys = describe_missing_keys(teacher, name) if calls.to_ask else []
+            return _JudgePlan(calls, (told, *keys))
+        if "chunk" not in self._folders:
+            return _JudgePlan(
+                None, ("the judge is asked as well; about how many rows isn't known",)
+            )
+        known = next((name for name in ("filter", "generate") if name in self._folders), None)
+        rows = generating.planned if generating else 0
+        rows = count_rows(self._folders[known]) if known else rows
+        inputs = Inputs({"chunk": self._folders["chunk"]})
+        bound = judge.bound_plan(config, inputs, rows, self._context)
+        return _JudgePlan(CallCount(bound.requests, 0, bound.requests), (bound.describe(),))
 
     def _try(self, stage: Stage, config: Any) -> None:
         output = Output(self._scratch / stage.writes)

@@ -13,7 +13,7 @@ from domainforge.generation.requests import count_steps
 from domainforge.pipeline import STAGES, make_context, run_pipeline
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, RunFolder
-from domainforge.stages import generate
+from domainforge.stages import generate, judge
 from domainforge.teacher.prices import NANO, Price, teacher_price
 from domainforge.teacher.request import Reply, Usage
 from domainforge.wording import short_time, short_usd
@@ -159,8 +159,21 @@ def estimate_run(
         max_usd=pipeline.teacher.budget.max_usd,
         price=_describe_price(price, through_batches),
         recipe=plan.describe_recipe(),
-        notes=tuple(generate.tell_rounds(pipeline.generate)),
+        notes=(
+            *generate.tell_rounds(pipeline.generate),
+            *_tell_judge(pipeline, inputs, plan, context),
+        ),
     )
+
+
+def _tell_judge(
+    pipeline: Pipeline, inputs: Inputs, plan: generate.CallPlan, context: Context
+) -> list[str]:
+    """Bound what a judge will be asked; the sample says nothing of how many rows survive."""
+    if not pipeline.judge.asks or not plan.count.planned:
+        return []
+    bound = judge.bound_plan(pipeline.judge, inputs, plan.count.planned, context)
+    return [f"not counted below: {bound.describe()}"]
 
 
 def _describe_price(price: Price, through_batches: bool) -> str:

@@ -152,9 +152,10 @@ def run_pipeline(
             load_control(context.find(pipeline.evaluate.control))  # so must a broken control
         if context.replays:
             find_replay(pipeline.split.replay, project)  # and a file that isn't there
-        generates = last >= [stage.name for stage in STAGES].index(generate.STAGE.name)
+        names = [stage.name for stage in STAGES[: last + 1]]
         # So must a broken prompt file.
-        asks = generates and generate.asks_teacher(pipeline.generate, context)
+        asks = generate.STAGE.name in names and generate.asks_teacher(pipeline.generate, context)
+        judges = judge.STAGE.name in names and judge.asks_teacher(pipeline.judge, context)
         was_stopped = "stopped" in record
         record = _begin_record(record, pipeline)
         if was_stopped or not record["stages"]:
@@ -162,6 +163,9 @@ def run_pipeline(
         listen({"event": "run", "name": pipeline.name, "seed": pipeline.seed})
         if asks:
             for text in describe_missing_keys(pipeline.teacher):
+                listen({"event": "note", "text": text})
+        if judges and pipeline.judge.teacher is not None:
+            for text in describe_missing_keys(pipeline.judge.teacher, "judge.teacher"):
                 listen({"event": "note", "text": text})
         states: list[StageState] = []
         for index, stage in enumerate(STAGES):

@@ -185,7 +185,8 @@ def print_plan(console: Console, plan: DryRun) -> None:
     console.print(table)
     calls = plan.calls
     if calls is None or not calls.planned:
-        say(console, "nothing would be asked of the teacher")
+        if plan.judge_calls is None:
+            say(console, "nothing would be asked of the teacher")
     else:
         say(
             console,

@@ -8,15 +8,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 
 from domainforge.context import Context
+from domainforge.generation.foresight import CallCount
 from domainforge.judging.bias import Bias
 from domainforge.judging.choice import Best, find_repeated, group_of
 from domainforge.judging.config import JudgeConfig
-from domainforge.judging.inquiry import Court, Inquiry
+from domainforge.judging.costs import Bound, bound_calls
+from domainforge.judging.inquiry import Court, Inquiry, foresee_rows
 from domainforge.judging.marks import HeardVerdicts, Scorer, mark_rows
 from domainforge.judging.panel import open_panel, said_by
 from domainforge.judging.record import note_of_calibration
@@ -89,6 +92,43 @@ def identify(config: JudgeConfig, context: Context) -> dict[str, Any]:
         "json_schema": teacher.json_schema,
         "privacy": open_gate(teacher).identity,
     }
+
+
+def plan_calls(config: JudgeConfig, inputs: Inputs, context: Context) -> CallCount:
+    """Find the calls that the stage would make, without asking; its inputs are there.
+
+    Raises:
+        PromptError: A prompt file that can't be used.
+    """
+    from domainforge.generation.forms import known_form
+    from domainforge.teacher.ledger import Ledger
+    from domainforge.teacher.session import open_gate, teacher_identity
+
+    panel, teacher = open_panel(config, context.prompt), judge_teacher(config, context)
+    identity, gate = teacher_identity(teacher, context.project), open_gate(teacher)
+    rows = (row for rows in _batches(inputs) for row in rows)
+    with TemporaryDirectory(prefix="domainforge-judge-") as scratch:
+        chunks = PassageStore.of(inputs.folder("chunk"), Path(scratch))
+        with Ledger(context.ledger_path) as ledger:
+            form = known_form(teacher, identity, ledger)
+            return foresee_rows(rows, panel, chunks, form, identity, ledger, gate)
+
+
+def bound_plan(config: JudgeConfig, inputs: Inputs, rows: int, context: Context) -> Bound:
+    """Bound the calls and the cost before the rows are there.
+
+    Args:
+        config: What is asked.
+        inputs: Have the chunks.
+        rows: The most rows that there can be.
+        context: Finds prompts and the teacher.
+    """
+    teacher = judge_teacher(config, context)
+    price = teacher_price(teacher)
+    price = price.for_batch() if teacher.batch else price
+    chunks = inputs.table("chunk").to_pylist()
+    panel = open_panel(config, context.prompt)
+    return bound_calls(panel, rows, chunks, teacher.resolved_form, price)
 
 
 def _ask(

@@ -76,20 +76,24 @@ def read_api_key(config: TeacherConfig) -> str | None:
     return key
 
 
-def describe_missing_keys(config: TeacherConfig) -> list[str]:
+def describe_missing_keys(config: TeacherConfig, name: str = "teacher") -> list[str]:
     """Say of each variable that should hold a key and doesn't what will come of it.
 
     No error: what the ledger answers needs no key.
+
+    Args:
+        config: Who answers.
+        name: What the pipeline file calls that teacher.
     """
-    first = ("teacher", config.api_key_env)
-    others = [(f"teacher.endpoints.{n}", e.api_key_env) for n, e in enumerate(config.endpoints)]
+    first = (name, config.api_key_env)
+    others = [(f"{name}.endpoints.{n}", e.api_key_env) for n, e in enumerate(config.endpoints)]
     missing = {
-        name: place
-        for place, name in reversed([first, *others])
-        if name and not os.environ.get(name, "").strip()
+        variable: place
+        for place, variable in reversed([first, *others])
+        if variable and not os.environ.get(variable, "").strip()
     }
     return [
-        f"the environment variable {name} ({place}.api_key_env) is not set: the run will stop at "
-        "the first request that the ledger can't answer"
-        for name, place in reversed(missing.items())
+        f"the environment variable {variable} ({place}.api_key_env) is not set: the run will stop "
+        "at the first request that the ledger can't answer"
+        for variable, place in reversed(missing.items())
     ]

@@ -9,7 +9,8 @@ PASSAGE = (
     "The ferry Sablewren was launched on 21 June 1958. She carries 74 passengers on a crossing and "
     "has an amber funnel."
 )
-QUESTION, ANSWER = "How many passengers does the Sablewren carry?", "She carries 74 passengers."
+QUESTION = "How many passengers does the Sablewren carry on a crossing?"
+ANSWER = "She carries 74 passengers."
 CHUNKS = {"c0": make_chunk(PASSAGE, id="c0")}
 
 

@@ -7,6 +7,7 @@ asks about another span of it.
 import hashlib
 import json
 import re
+from collections.abc import Collection
 from random import Random
 from typing import Any
 
@@ -14,6 +15,7 @@ _MARKER = re.compile(r"\b[0-9a-f]{16}\b")
 _LABEL = re.compile(r"^\s*([A-Z][A-Za-z ]{0,20}):[ \t]*(.*)$")
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+|(?=\n)|$)")
 _FORM = re.compile(r"^(=== [a-z]{8} (?:.*\.)?(.+) ===)$(?:\n\((.+)\)$)?", re.MULTILINE)
+_FENCED = re.compile(r"<passage (\w+)>\n(.*?)\n</passage \1>", re.DOTALL)
 _QUESTIONS = (
     "What does {title} say about {topic}?",
     "According to {title}, what is known of {topic}?",
@@ -44,7 +46,8 @@ class Speaker:
         self._title = _title_of(user)
         schema = _schema_of(self._body)
         if schema is not None:
-            return json.dumps(self._fill(schema, "reply", self._cite()))
+            judged = judge_reply(user, schema.get("properties", {}).keys())
+            return json.dumps(judged or self._fill(schema, "reply", self._cite()))
         if _FORM.search(user):
             return self._fill_form(user)
         everything = " ".join(str(m["content"]) for m in messages)
@@ -113,6 +116,38 @@ class Speaker:
             case "null":
                 return None
         return _say(name, cited)
+
+
+def judge_reply(user: str, fields: Collection[str]) -> dict[str, Any] | None:
+    """Judge by words, where that is what the reply is about; None where it isn't.
+
+    What the passage doesn't say gets a 1, else a 5. Of two answers that the passage says, or
+    neither, the first one is taken: this judge goes by the place. Asked again it gives the sentence
+    that is most like the question.
+    """
+    inside = [text for _, text in _FENCED.findall(user)]
+    if "overall" in fields and len(inside) >= 2:
+        good = _says(inside[0], inside[2] if "The question:" in user else inside[1])
+        scores = {name: 5 if good else 1 for name in fields if name != "reason"}
+        return {"reason": "The passage says so." if good else "It is made up.", **scores}
+    if "better" in fields and len(inside) >= 4:
+        first, second = (_says(inside[0], answer) for answer in inside[2:4])
+        return {"reason": "Of the two.", "better": "second" if second and not first else "first"}
+    if set(fields) == {"answer"}:
+        if len(inside) < 2:
+            return {"answer": "not known"}
+        asked = set(inside[1].lower().strip("?").split())
+        return {
+            "answer": max(
+                sentences_of(inside[0]), key=lambda said: len(asked & set(said.lower().split()))
+            )
+        }
+    return None
+
+
+def _says(passage: str, answer: str) -> bool:
+    said = set(re.findall(r"\w+", passage.lower()))
+    return set(re.findall(r"\w+", answer.lower())) <= said
 
 
 def _value_for(name: str, hint: str, cited: dict[str, str]) -> str:
