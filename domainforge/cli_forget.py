@@ -58,6 +58,8 @@ def _print_plan(console: "Console", plan: "Plan") -> None:
     for run, count in plan.rows.items():
         say(console, f"run {run}: {count:,} rows in all tables")
     say(console, f"ledger: {len(plan.keys):,} requests and replies; what they cost stays")
+    if plan.labels:
+        say(console, f"labels: {plan.labels:,} given to its rows")
     for run in plan.students:
         say(console, f"student of run {run}: was trained on it, and is marked")
 

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from domainforge.errors import ConfigError
+from domainforge.forget_labels import clean_labels, count_labels
 from domainforge.forget_ledger import find_keys, remove_keys
 from domainforge.forget_proof import Leftover, find_leftovers, find_source_files
 from domainforge.forget_rows import (
@@ -46,6 +47,7 @@ class Plan:
         students: Runs whose student was trained on it.
         keys: Ledger entries that go.
         at: When it was planned.
+        labels: How many labels were given to its rows.
     """
 
     wanted: str
@@ -55,6 +57,7 @@ class Plan:
     students: list[str]
     keys: list[str]
     at: str
+    labels: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-ready values."""
@@ -147,7 +150,8 @@ class Forgetting:
         students = [run.path.name for run in self._runs if _was_trained_on(run, traces)]
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         held = {name: count for name, count in rows.items() if count}
-        return Plan(wanted, traces, held, accounts, students, sorted(keys), at)
+        labels = count_labels(self._project, traces)
+        return Plan(wanted, traces, held, accounts, students, sorted(keys), at, labels)
 
     def carry_out(self, plan: Plan) -> Outcome:
         """Remove what was planned; after a kill the same goes on from where it was.
@@ -166,6 +170,7 @@ class Forgetting:
                 mark_student(run, traces.shas, plan.at)
         for run in self._runs:
             clean_run(run, traces, plan.accounts.get(run.path.name, {}))
+        clean_labels(self._project, traces)
         replies = 0
         if (self._project / "ledger.sqlite").exists():
             with Ledger(self._project / "ledger.sqlite") as file:

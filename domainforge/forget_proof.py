@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from domainforge.forget_labels import label_files
 from domainforge.forget_rows import read_rows
 from domainforge.forget_traces import Traces, is_weights, leaves, with_escapes
 
@@ -49,6 +50,7 @@ def _files(project: Path) -> Iterator[Path]:
         yield from (path for path in sorted(place.rglob("*")) if path.is_file())
     yield from sorted(path for path in project.glob("ledger.sqlite*") if path.is_file())
     yield from sorted(project.glob("*forgetting*"))
+    yield from label_files(project)
 
 
 def _is_model(path: Path, project: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,10 +55,13 @@ class LabelFile:
         """Take a label back by another line; raises as `add` does."""
         self._append(dump(Undo(undo=label.label, at=now())) + "\n")
 
-    def rewrite(self, lines: Iterable[Label | Undo]) -> None:
-        """Put other lines in the place of all that are there (a document is forgotten)."""
+    def rewrite(self, change: Callable[[Label | Undo], Label | Undo | None]) -> None:
+        """Change every line, or leave it out (a document is forgotten); raises as `read` does."""
         with self._locked():
-            write_atomic(self.path, "".join(dump(line) + "\n" for line in lines))
+            before = list(self.lines())
+            after = [line for line in map(change, before) if line is not None]
+            if after != before:
+                write_atomic(self.path, "".join(dump(line) + "\n" for line in after))
 
     def _append(self, text: str) -> None:
         with self._locked(), storage_errors(self.path):

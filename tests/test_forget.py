@@ -16,11 +16,14 @@ from domainforge.forget import JOURNAL, Forgetting
 from domainforge.forget_proof import find_leftovers
 from domainforge.forget_rows import clean_run, clean_sqlite
 from domainforge.forget_traces import Traces
+from domainforge.label_file import LabelFile
+from domainforge.labels import Content, Label, Labels, label_row
 from domainforge.pipeline import run_pipeline
 from domainforge.pipeline_file import check_pipeline
 from domainforge.publish.folders import copy_model
 from domainforge.records import Document, text_hash
-from domainforge.run_folder import RunFolder, read_manifest
+from domainforge.review_draft import draft_path
+from domainforge.run_folder import RunFolder, read_manifest, read_table, write_atomic
 from domainforge.sources.forgotten import Forgotten, add_forgotten, load_forgotten
 from domainforge.sources.journal import Journal
 from domainforge.sources.reading import Reading
@@ -35,6 +38,8 @@ SENTENCES = (
     "The ferry is steered by Captain Idris Vane",
     "Her deckhands sleep in the red boathouse",
 )
+
+WHOLE = f"{SENTENCES[1]}, and children under seven go free."
 
 
 @pytest.fixture(scope="module")
@@ -350,3 +355,47 @@ def test_a_document_of_one_word_takes_nothing_else_along() -> None:
     assert not traces.owns({"text": "Yes. The ferry goes on Sundays, too."})
     assert traces.owns({"text": "Yes.\n"})
     assert traces.owns({"text": "So: A sentence that is long enough to be searched for."})
+
+
+def test_labels_and_drafts_about_it_go_and_the_others_stay(project: Path) -> None:
+    file = LabelFile(project)
+    rows = read_table(project / "runs" / "small" / "kept").to_pylist()
+    mine = [row for row in rows if row["uri"] == GONE]
+    others = [row for row in rows if row["uri"] != GONE]
+    by_hand = "Its captain is a person of nine and a half fingers."
+    edited = Content.model_validate(
+        {"messages": [{**message, "content": by_hand} for message in mine[0]["messages"]]}
+    )
+    labels = [
+        label_row(mine[0], "keep", Labels(), edited=edited),
+        label_row({**mine[1], "id": "of another run"}, "drop", Labels()),
+        label_row(others[0], "drop", Labels(), comment=f"better in {GONE}"),
+        label_row(others[1], "keep", Labels(), comment="good"),
+    ]
+    file.add(*labels)
+    file.undo(labels[3])
+    for row, text in ((mine[2], "a draft"), (others[2], WHOLE), (others[3], "mine")):
+        write_atomic(draft_path(project, row["id"]), text)
+    write_atomic(project / ".labels.jsonl.123", by_hand)
+    assert "labels: 2 given to its rows" in call(GONE, "--dry-run").output
+    assert call(GONE, "--yes").exit_code == 0
+    left = [line for line in file.lines() if isinstance(line, Label)]
+    assert [(label.row, label.comment) for label in left] == [
+        (others[0]["id"], "forgotten"),
+        (others[1]["id"], "good"),
+    ]
+    assert len(list(file.lines())) == 3
+    drafts = sorted((project / ".review").iterdir())
+    assert drafts == [draft_path(project, others[3]["id"])]
+    assert by_hand not in texts_of(project)
+
+
+def test_the_proof_looks_into_labels(project: Path) -> None:
+    with Forgetting(project) as forgetting:
+        traces = forgetting.plan(GONE).traces
+    call(GONE, "--yes")
+    assert find_leftovers(project, traces) == []
+    (project / "labels.jsonl").write_text(WHOLE)
+    write_atomic(project / ".review" / "x.txt", f"see {GONE}")
+    found = {item.path.name: item.what for item in find_leftovers(project, traces)}
+    assert found == {"x.txt": "name", "labels.jsonl": "sentence"}
