@@ -76,6 +76,9 @@ def print_status(console: Console, status: RunStatus) -> None:
     for stage in status.stages:
         for note in stage.manifest.notes if stage.manifest else ():
             print_text(console, Text.assemble((f"{stage.name}: ", _LABEL), printable(note)))
+    if status.labels_changed:
+        text = "labels were given or taken back since the filter ran; the next run applies them"
+        print_text(console, Text(text, style="yellow"))
     if status.scores:
         print_text(console, Text(str(status.scores.get("sentence", "")), style="bold"))
     if status.stopped:
