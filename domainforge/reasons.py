@@ -7,18 +7,31 @@ its examples.
 MEANINGS: dict[str, str] = {
     # filter
     "empty": "A question, answer or text without a letter or digit.",
+    "secret": "A key, a token or a password (`filter.secrets: drop`, the default).",
+    "personal_data": (
+        "An e-mail address, a phone number, an IBAN, a card or social security number "
+        "(`filter.personal_data: drop`)."
+    ),
     "too_short": "Fewer words than wanted. A later question of a conversation may have one.",
     "too_long": "More words than wanted.",
-    "refusal": "The teacher declines, or says that there is no answer (four languages).",
+    "refusal": "The teacher declines, or says that there is no answer (fourteen languages).",
     "not_declined": "The answer is meant to decline, and answers.",
     "injection": "The reply obeys an order that stands in the document.",
     "prompt_leak": (
         "Nine words on end of what the prompt told the teacher; the passage doesn't have them."
     ),
     "template_leftover": (
-        'Labels, placeholders, the marker of a passage, "according to the passage".'
+        'Labels, placeholders, stray code fences, the marker of a passage, "according to the '
+        'passage", "as mentioned above" (fourteen languages).'
     ),
     "repetition": "A teacher that got stuck.",
+    "markup": "HTML, entities, escapes, JSON or broken characters that the passage doesn't have.",
+    "unfinished": (
+        'It ends on a comma, a heading or an "and", or the last of several sentences has no end.'
+    ),
+    "not_prose": (
+        "Fifty words or more that nobody writes so: symbols, bullets, no stop words."
+    ),
     "not_a_question": "No question mark, and no word that questions or requests begin with.",
     "question_is_answer": (
         "The answer is in the question, or the question is copied from the passage."

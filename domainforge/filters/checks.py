@@ -14,6 +14,7 @@ from domainforge.filters import (
     markup,
     phrases,
     preference,
+    private,
     prose,
     truth,
 )
@@ -52,6 +53,15 @@ class Check:
 
 CHECKS = (
     Check("empty", form.find_empty, texts=True, given=True),
+    # First, so that no other check's evidence shows what these would have taken out.
+    Check("secret", private.find_secret, ("secrets",), texts=True, given=True),
+    Check(
+        "personal_data",
+        private.find_personal_data,
+        ("personal_data", "phone_region"),
+        texts=True,
+        given=True,
+    ),
     Check(
         "too_short",
         form.find_too_short,

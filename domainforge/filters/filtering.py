@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from domainforge.errors import DataError
 from domainforge.filters.checks import Finding, check_rows
+from domainforge.filters.private import redact_row
 from domainforge.filters.reviewed import REVIEWED, apply_edit, describe_drop, mark_kept
 from domainforge.filters.rows import FilterConfig, Row, read_turns
 from domainforge.filters.turns import read_rows
@@ -76,14 +77,15 @@ class RowFilter:
             verdict = label.verdict if label else None
             if label and verdict == "drop":
                 why = {"reason": REVIEWED, "evidence": describe_drop(label)}
-                checked.dropped.append({**example, **why})
+                checked.dropped.append(redact_row({**example, **why}, self._config))
             elif finding is None or verdict == "keep":
                 scores = {**json.loads(example["scores"] or "{}"), **_scores(own)}
                 kept = {**example, "scores": canonical_json(scores)}
-                checked.kept.append(mark_kept(kept, label) if label and verdict else kept)
+                marked = mark_kept(kept, label) if label and verdict else kept
+                checked.kept.append(redact_row(marked, self._config))
             else:
                 why = {"reason": finding.reason, "evidence": finding.evidence}
-                checked.dropped.append({**example, **why})
+                checked.dropped.append(redact_row({**example, **why}, self._config))
         return checked
 
     def _rows_of(self, example: Mapping[str, Any]) -> list[Row]:

@@ -15,11 +15,16 @@ from domainforge.filters.words import (
     says_yes_or_no,
     words,
 )
+from domainforge.privacy.regions import PhoneRegion
 from domainforge.records import Basis
 from domainforge.stage import Settings
 
+Treatment = Literal["flag", "redact", "drop", "ignore"]
+
 Reason = Literal[
     "empty",
+    "secret",
+    "personal_data",
     "too_short",
     "too_long",
     "refusal",
@@ -50,6 +55,18 @@ class FilterConfig(Settings):
     """Which generated rows are kept."""
 
     skip: tuple[Reason, ...] = Field((), description="Checks that are left out.")
+    personal_data: Treatment = Field(
+        "flag",
+        description="What is done about rows with e-mail addresses, phone numbers, IBANs, card "
+        "numbers or US social security numbers: `flag` counts them in the row's scores, `redact` "
+        "takes them out, `drop` drops the row.",
+    )
+    secrets: Treatment = Field("drop", description="The same for keys, tokens and passwords.")
+    phone_region: PhoneRegion = Field(
+        None,
+        description="Country whose phone numbers are found without their prefix too, two letters "
+        "such as `US`; left out, only those that begin with + are.",
+    )
     min_question_words: int = Field(3, ge=0, description="Shorter questions are dropped.")
     max_question_words: int = Field(60, ge=1, description="Longer questions are dropped.")
     min_answer_words: int = Field(1, ge=0, description="Shorter answers are dropped.")

@@ -10,6 +10,7 @@ from domainforge.errors import PromptError
 from domainforge.filters.filtering import VERSION
 from domainforge.filters.frame import frame_of
 from domainforge.filters.pool import FilterPlan, check_batches, count_cores
+from domainforge.filters.private import PrivateCounts
 from domainforge.filters.progress import FilterProgress
 from domainforge.filters.reviewed import CHUNKS, LABELS_HASH, hash_labels, read_labels
 from domainforge.filters.rows import FilterConfig
@@ -47,13 +48,16 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
         context.progress(done.rows, total, kept=done.kept_rows)
     done.finish(out)
     kept_rows, reasons = done.kept_rows, done.reasons
-    covered, notes = _cover(inputs, out, context)
+    private = PrivateCounts(config)
+    covered, notes = _cover(inputs, out, context, private)
     share = kept_rows / total if total else 0.0
     account = Account(unit="rows", total=total, done=kept_rows, dropped=reasons)
     figures: dict[str, Any] = {"kept_share": round(share, 4), "coverage": covered}
+    figures |= private.figures()
     if applied := hash_labels(labels, inputs.folder("chunk")):
         figures[LABELS_HASH] = applied
-    return StageResult(account, (*_notes(out, reasons, total), *notes), figures)
+    notes = [*_notes(out, reasons, total), *notes, *private.notes()]
+    return StageResult(account, tuple(notes), figures)
 
 
 def identity(config: FilterConfig, context: Context) -> dict[str, Any]:
@@ -90,14 +94,18 @@ def _frames(inputs: Inputs, context: Context) -> dict[str, str]:
     return frames
 
 
-def _cover(inputs: Inputs, out: Output, context: Context) -> tuple[dict[str, Any], list[str]]:
+def _cover(
+    inputs: Inputs, out: Output, context: Context, private: PrivateCounts
+) -> tuple[dict[str, Any], list[str]]:
     """Write which parts of the documents have a kept row; of many passages, those of a sample."""
     total = inputs.count("chunk")
     chunks = (chunk for batch in inputs.batches("chunk") for chunk in batch.to_pylist())
     # They come in order of their ids, which are hashes: the first ones are drawn by chance.
     coverage = Coverage(islice(chunks, _MOST_COVERED))
     for batch in read_batches(out.folder):
-        coverage.add(batch.to_pylist())
+        rows = batch.to_pylist()
+        coverage.add(rows)
+        private.add(rows)
     parts = coverage.parts()
     out.write(part_table(parts), COVERAGE)
     shares = part_shares(parts)

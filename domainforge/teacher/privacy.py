@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from domainforge.privacy.regions import PhoneRegion
 from domainforge.privacy.spans import find_spans
 from domainforge.stage import Settings
 from domainforge.teacher.request import Request
@@ -30,7 +31,7 @@ class PrivacyConfig(Settings):
         description="The same for e-mail addresses, phone numbers, IBANs, card numbers and US "
         "social security numbers (not names or street addresses).",
     )
-    phone_region: str | None = Field(
+    phone_region: PhoneRegion = Field(
         None,
         description="Country whose phone numbers are found without their prefix too, two letters "
         "such as `US`; left out, only those that begin with + are.",
@@ -41,22 +42,6 @@ class PrivacyConfig(Settings):
     def _accept_yaml_off(cls, value: Any) -> Any:
         # YAML 1.1 reads a bare `off` as false.
         return "off" if value is False else value
-
-    @field_validator("phone_region", mode="before")
-    @classmethod
-    def _accept_yaml_no(cls, value: Any) -> Any:
-        # YAML 1.1 reads Norway as false.
-        return "NO" if value is False else value
-
-    @field_validator("phone_region")
-    @classmethod
-    def _check_region(cls, value: str | None) -> str | None:
-        if value is not None:
-            from phonenumbers import SUPPORTED_REGIONS
-
-            if value not in SUPPORTED_REGIONS:
-                raise ValueError("write a country's two letters in capitals, for example US or DE")
-        return value
 
 
 @dataclass(frozen=True)
