@@ -104,10 +104,7 @@ def calibrate(rows: Sequence[Labelled], seed: int) -> Calibration:
     fitted = scores >= threshold
     others = ~np.eye(len(rows), dtype=np.bool_)
     said = np.array(
-        [
-            scores[at] >= choose_threshold(good[left], scores[left])
-            for at, left in enumerate(others)
-        ]
+        [scores[at] >= choose_threshold(good[left], scores[left]) for at, left in enumerate(others)]
     )
     drawn = np.random.default_rng(seed).integers(0, len(rows), (_RESAMPLES, len(rows)))
     kappas = kappa_of(good[drawn], said[drawn])
