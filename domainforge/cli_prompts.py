@@ -163,7 +163,8 @@ def prompts_edit(
     print_rendered(console, try_prompt(edited.prompt, passages.chunks, passages.chunk_id))
     say(console, f"rendered on {passages.origin}", style="dim")
     _tell_edit(console, edited, project)
-    if pipeline is None and edited.changed and edited.prompt.header.asks:
+    header = edited.prompt.header
+    if pipeline is None and edited.changed and header.asks and header.judges is None:
         pipeline = _offer_teacher(console, passages)
     if pipeline is not None:
         _ask_edited(console, edited, pipeline)

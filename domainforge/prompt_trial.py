@@ -178,9 +178,14 @@ def plan_passage(
         pipeline: Whose teacher will be asked.
 
     Raises:
-        PromptError: The last version asks nothing about that passage.
+        PromptError: The last version asks nothing about that passage, or makes no rows.
     """
     form: Form = pipeline.teacher.resolved_form
+    if versions[-1].prompt.header.judges is not None:
+        raise PromptError(
+            f"{versions[-1].prompt.path}: makes no rows, so there is nothing to compare; what it is "
+            "asked of rows shows in a run: domainforge show RUN verdicts"
+        )
     last = first_unit(versions[-1].prompt, form, chunks, chunk_id)
     planned = [[last]]
     for version in reversed(versions[:-1]):

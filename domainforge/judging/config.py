@@ -29,7 +29,8 @@ class JudgeConfig(Settings):
     )
     unjudged: Literal["keep", "drop"] = Field(
         "keep",
-        description="What becomes of a row whose judge gave no score that can be read.",
+        description="What becomes of a row where a reply gave nothing that can be read: no score, "
+        "or no answer.",
     )
     teacher: TeacherConfig | None = Field(
         None,
