@@ -101,7 +101,12 @@ CHECKS = (
         ("min_question_related_share",),
         bases=("passage",),
     ),
-    Check("unsupported", truth.find_unsupported, ("min_support_share",), bases=("passage",)),
+    Check(
+        "unsupported",
+        truth.find_unsupported,
+        ("min_support_share", "max_own_words", "require_names"),
+        bases=("passage",),
+    ),
     Check("answerable", declining.find_answerable, bases=("absent",)),
     Check("no_contrast", preference.find_no_contrast),
 )

@@ -16,7 +16,7 @@ from domainforge.labels import Labels
 from domainforge.records import GIVEN, canonical_json, chunk_ids_of
 from domainforge.tables import EXAMPLE_SCHEMA
 
-VERSION = 4
+VERSION = 5
 """Raised when the same rows could come out otherwise; in the fingerprint of all that filters."""
 
 _BATCH_ROWS = 1024

@@ -22,6 +22,7 @@ _NGRAM = 4
 _QUESTION_MARK = re.compile("[?\uff1f\u037e\u061f\u055e]")
 _COPIED_WORDS = 5
 _RESTATED_TERMS = 3
+_QUESTION_WORDS = re.compile(r"\b(how (many|much|long|old)|what|whom?|whose)\b")
 _CHOICE = re.compile(
     r"\b(or|oder|ou|o|between|zwischen|entre|both|which one|which of|of these|of the two|"
     r"in common|same)\b"
@@ -146,9 +147,11 @@ def _repeated_share(items: Sequence[tuple[str, ...]]) -> tuple[float, tuple[str,
 
 
 def _not_a_question(question: str) -> Evidence:
-    first = words(question)[:1]
-    if _QUESTION_MARK.search(question) or not ASKING_WORDS.isdisjoint(first):
+    own = words(question)
+    if _QUESTION_MARK.search(question) or not ASKING_WORDS.isdisjoint(own[:1]):
         return None
+    if _QUESTION_WORDS.search(fold(question)):
+        return None  # "DEC had three layers, but evolved into how many layers"
     return f"neither asks nor instructs: {question[:80]!r}"
 
 

@@ -97,6 +97,8 @@ def _taint(question: str, answer: str, order: Order, clean: str) -> Evidence:
     for text, said_before in parts:
         if _reports(question, order.meant) or _reports(text, order.meant):
             continue
+        if not order.sure and contains_words(text, order.said):
+            continue  # who obeys doesn't repeat the order itself
         own = content_terms(text)
         claims = [term for term in own if term not in said_before] or list(own)
         tainted = _tainted_terms(claims, text, order, clean)

@@ -1,20 +1,15 @@
 """What a check sees of a row, and the thresholds it reads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from domainforge.filters.arithmetic import computed_numbers
 from domainforge.filters.limits import ProseConfig
-from domainforge.filters.words import (
-    content_terms,
-    is_number,
-    says_yes_or_no,
-    words,
-)
+from domainforge.filters.support import Support, carries, measure_support
+from domainforge.filters.words import content_terms
 from domainforge.privacy.regions import PhoneRegion
 from domainforge.records import Basis
 from domainforge.stage import Settings
@@ -105,7 +100,7 @@ class FilterConfig(Settings):
         12, ge=1, description="Shorter rows and passages are not checked for language."
     )
     min_question_related_share: float = Field(
-        0.4,
+        0.2,
         ge=0,
         le=1,
         description="Share of the question's content words that must occur in the passage, "
@@ -118,24 +113,16 @@ class FilterConfig(Settings):
         description="Share of the answer's content words that must occur in the quote "
         "(in the passage, where the task has no quote). Its numbers must all occur.",
     )
-
-
-@dataclass(frozen=True)
-class Support:
-    """How much of an answer its source carries.
-
-    Attributes:
-        share: Part of the answer's own terms that occur in the source; what the question already
-            said is no claim of the answer and doesn't count.
-        missing: Terms that don't occur.
-        numbers: Numbers of the answer that don't occur.
-        written: Term to the word it was written as.
-    """
-
-    share: float
-    missing: tuple[str, ...]
-    numbers: tuple[str, ...]
-    written: Mapping[str, str]
+    max_own_words: int = Field(
+        2,
+        ge=0,
+        description="Content words of its own that an answer may have, whatever their share, "
+        "where a question for a reason, a manner or a deed has no quote.",
+    )
+    require_names: bool = Field(
+        True,
+        description="Drop answers with a name, a day or a unit that the passage doesn't have.",
+    )
 
 
 @dataclass(frozen=True)
@@ -191,34 +178,26 @@ class Row:
         """
         evidence = self.asked_about if self.reasons else self.quote or self.asked_about
         source = f"{evidence}\n{self.context}"
-        asked = content_terms(f"{self.said_before}\n{self.question}".strip())
-        claimed = content_terms(answer)
-        if not claimed:
-            return _bare_support(answer, source)
-        terms = [term for term in claimed if term not in asked] or list(claimed)
-        known = set(content_terms(source))
-        if self.reasons:
-            known |= computed_numbers(answer, known)
-        everywhere = content_terms(f"{self.passage}\n{self.context}")
-        missing = tuple(term for term in terms if term not in known)
-        numbers = tuple(
-            term
-            for term in claimed
-            if is_number(term) and term not in known and not (term in asked and term in everywhere)
+        return measure_support(
+            answer,
+            f"{self.said_before}\n{self.question}".strip(),
+            source,
+            f"{self.passage}\n{self.context}",
+            computes=self.reasons,
         )
-        return Support(1 - len(missing) / len(terms), missing, numbers, claimed)
 
     @cached_property
     def unrelated_terms(self) -> tuple[str, ...]:
         """Content terms of the question that occur neither in the passage nor above it."""
-        known = content_terms(f"{self.passage}\n{self.context}")
-        return tuple(term for term in content_terms(self.question) if term not in known)
+        terms = content_terms(self.question)
+        carried = carries(f"{self.passage}\n{self.context}", terms)
+        return tuple(term for term, known in zip(terms, carried, strict=True) if not known)
 
     @cached_property
     def question_related_share(self) -> float:
         """Share of the question's content terms that occur in the passage or above it."""
         terms = content_terms(self.question)
-        return 1 - len(self.unrelated_terms) / len(terms) if terms else 0.0
+        return (len(terms) - len(self.unrelated_terms)) / len(terms) if terms else 0.0
 
     def scores(self) -> dict[str, float]:
         """What the checks measured, for the rows that stay."""
@@ -258,14 +237,3 @@ def read_turns(example: Mapping[str, Any]) -> list[Row]:
         Row(example["id"], example["kind"], turn.question, turn.answer, *said)
         for turn in turns_of(example)
     ]
-
-
-def _bare_support(answer: str, source: str) -> Support | None:
-    """Compare an answer made of function words ("He.") word by word."""
-    own: Sequence[str] = words(answer)
-    if not own or says_yes_or_no(answer):
-        return None
-    known = set(words(source))
-    missing = tuple(dict.fromkeys(word for word in own if word not in known))
-    share = 1 - len(missing) / len(set(own))
-    return Support(share, missing, (), {word: word for word in own})

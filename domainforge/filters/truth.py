@@ -3,7 +3,9 @@
 import re
 from collections.abc import Sequence
 
+from domainforge.filters.kind import asks_for_more_than_terms
 from domainforge.filters.rows import Evidence, FilterConfig, Row
+from domainforge.filters.support import Support
 from domainforge.filters.words import content_terms, missing_words, words
 
 _ELLIPSIS = re.compile(r"\.{3,}|\u2026|\[\.*\]")
@@ -24,7 +26,7 @@ def find_question_unrelated(rows: Sequence[Row], config: FilterConfig) -> list[E
 
 def find_unsupported(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
     """Find answers that say more than their quote (or the passage, where there is no quote)."""
-    return [_unsupported(row, config.min_support_share) for row in rows]
+    return [_unsupported(row, config) for row in rows]
 
 
 def _quote_missing(row: Row) -> Evidence:
@@ -57,15 +59,27 @@ def _question_unrelated(row: Row, min_share: float) -> Evidence:
     )
 
 
-def _unsupported(row: Row, min_share: float) -> Evidence:
+def _unsupported(row: Row, config: FilterConfig) -> Evidence:
     support = row.support
     if support is None:
         return None
     source = "quote" if row.quote and not row.reasons else "passage"
     if support.numbers:
         return f"number not in the {source}: {missing_words(support.numbers, support.written)}"
-    if support.share >= min_share:
+    if support.share < config.min_support_share and not _is_told_freely(row, support, config):
+        return (
+            f"support {support.share:.2f} < {config.min_support_share:.2f}; "
+            f"not in the {source}: {missing_words(support.missing, support.written)}"
+        )
+    if not config.require_names:
         return None
-    return f"support {support.share:.2f} < {min_share:.2f}; not in the {source}: " + missing_words(
-        support.missing, support.written
-    )
+    if support.names:
+        return f"name not in the passage: {', '.join(support.names)}"
+    return f"not in the passage: {', '.join(support.facts)}" if support.facts else None
+
+
+def _is_told_freely(row: Row, support: Support, config: FilterConfig) -> bool:
+    """Tell whether a short answer may be in words of its own: the question asks for no term."""
+    if row.quote or len(support.missing) > config.max_own_words:
+        return False
+    return asks_for_more_than_terms(row.question)

@@ -76,6 +76,17 @@ def content_terms(text: str) -> Mapping[str, str]:
     return found
 
 
+def ordered_terms(text: str) -> list[str]:
+    """Return the terms of a text in their order, with repetitions."""
+    found = _with_numbers(_TERM.findall(fold(text)))
+    # "May" is a month, too.
+    return [
+        term if is_number(term) else stem(term)
+        for term, word in found
+        if word not in STOP_WORDS or word == "may"
+    ]
+
+
 def missing_words(terms: Iterable[str], written: Mapping[str, str], limit: int = 8) -> str:
     """Name terms as they were written, for evidence."""
     names = [written[term] for term in terms]

@@ -74,6 +74,8 @@ def test_repetition_of_lines() -> None:
 def test_not_a_question() -> None:
     statement = make_row("Ilse Varga and the bridge.", "She is the engineer of nine arches.")
     assert find_reason(statement) == "not_a_question"
+    late = make_row("Ilse Varga designed the bridge of how many arches", "nine")
+    assert find_reason(late) is None
     assert find_reason(statement, require_question=False) is None
 
 

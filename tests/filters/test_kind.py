@@ -27,6 +27,9 @@ def test_an_answer_of_another_kind(question: str, answer: str) -> None:
         ("When does the Rest serve smoked eel?", "Every Thursday."),
         ("Who designed the bridge?", "Ilse Varga, in 1,347."),
         ("What did the stone bridge cost?", "Forty-two thousand crowns."),
+        ("When engineers design the stone bridge, what do they need?", "Arches of stone."),
+        ("When was the stone bridge finished?", "At the end of the Osk war."),
+        ("How many of the landings are of stone?", "The majority of the landings."),
     ],
 )
 def test_an_answer_of_the_kind_that_is_asked_for(question: str, answer: str) -> None:

@@ -106,9 +106,52 @@ def test_words_of_title_and_headings_are_related() -> None:
 
 
 def test_min_support_share_is_read() -> None:
-    row = make_row(QUESTION, "The engineer Ilse Varga in Paris")
+    row = make_row(QUESTION, "The engineer Ilse Varga in winter")
     assert find_reason(row, min_support_share=0.75) is None
     assert find_reason(row, min_support_share=0.76) == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "found"),
+    [
+        ("Who designed the bridge?", "The engineer Ilse Varga with Tove", "name"),
+        ("Who designed the bridge?", "The engineer Ilse Merchants", "name"),
+        ("Where does Veltren lie?", "On the east bank of the river Osk in Paris", "name"),
+        (
+            "What does a landing cost?",
+            "The ferry costs 2.50 dollars for each of the landings",
+            "2.5 dollar",
+        ),
+    ],
+)
+def test_what_the_passage_has_not_is_named(question: str, answer: str, found: str) -> None:
+    finding = check_rows([make_row(question, answer)], FilterConfig())[0]
+    assert finding is not None
+    assert finding.reason == "unsupported"
+    assert found in finding.evidence
+
+
+def test_require_names_is_read() -> None:
+    row = make_row("Who designed the bridge?", "The engineer Ilse Varga with Tove")
+    assert find_reason(row) == "unsupported"
+    assert find_reason(row, require_names=False) is None
+
+
+def test_a_reason_or_a_deed_may_be_told_in_other_words() -> None:
+    asked = "Why is the Rest at Veltren known for its eel?"
+    assert find_reason(make_row(asked, "Cooks adore it.")) is None
+    assert find_reason(make_row(asked, "Cooks adore it."), max_own_words=1) == "unsupported"
+    assert find_reason(make_row(asked, "Cooks adore spicy chowder there.")) == "unsupported"
+    # What a thing is called, they take over; and a quote must carry it.
+    assert find_reason(make_row("What does the Rest serve at Veltren?", "Chowder")) == "unsupported"
+    quote = "The Salt Merchants' Rest serves smoked eel every Thursday"
+    assert find_reason(make_row(asked, "Cooks adore it.", quote=quote)) == "unsupported"
+
+
+def test_words_that_begin_alike_are_kin() -> None:
+    row = make_row("What is Ilse Varga's profession?", "Engineering and designs")
+    assert find_reason(row) is None
+    assert find_reason(make_row(row.question, "Drawing and mills")) == "unsupported"
 
 
 def test_evidence_names_what_is_missing() -> None:

@@ -1,0 +1,105 @@
+"""How answers are held against a text: names, dates, units, numbers in other words."""
+
+import time
+
+import pytest
+
+from domainforge.filters.support import Support, measure_support
+
+TEXT = (
+    "Dr. Ilse Maria Varga (born 3 May 1290) founded the Osk Ferry Company, the OFC, in Veltren, "
+    "Canada.The ferry is 12 km long and was the third of its kind; Louis XIV saw it in 1685. "
+    "Between 4 and 9 June it carries 500 kg of salt. The University of Lund awarded her a prize. "
+    "She was astonished."
+)
+
+
+def measured(answer: str, asked: str = "What is told?", text: str = TEXT) -> Support:
+    support = measure_support(answer, asked, text, text)
+    assert support is not None
+    return support
+
+
+def at_fault(answer: str, asked: str = "What is told?", text: str = TEXT) -> list[str]:
+    """Return the numbers, names and facts that the text doesn't have."""
+    support = measured(answer, asked, text)
+    return [*support.numbers, *support.names, *support.facts]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "Ilse Varga",
+        "Dr. Varga",
+        "Professor Ilse M. Varga",
+        "Varga, Ilse",
+        "the Canadian ferry",
+        "The Osk Ferry Company (OFC)",
+        "Engineer Ilse Varga founded the OFC.",
+        "Lund University",
+        "Louis the 14th",
+        "in the 17th century",
+        "in the 1680s",
+        "on May 3, 1290",
+        "on 1290-05-03",
+        "between June 4 and 9",
+        "twelve kilometres",
+        "12 kilometers, the 3rd one",
+        "500 kilograms of salt",
+    ],
+)
+def test_the_same_in_other_words(answer: str) -> None:
+    assert at_fault(answer) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        ("It was Ilse Lind", "Ilse Lind"),
+        ("It was Maria Veltren", "Maria Veltren"),
+        ("the Osk Mill Company", "Osk Mill Company"),
+        ("the Australian ferry", "Australian"),
+        ("It was Louis the 13th", "13"),
+        ("in the 15th century", "15"),
+        ("in the 1690s", "1690"),
+        ("on 9 May 1290", "9.5."),
+        ("on 1290-05-13", "13"),
+        ("12 miles", "12 mil"),
+        ("500 tonnes of salt", "500 ton"),
+    ],
+)
+def test_what_is_not_there(answer: str, fault: str) -> None:
+    assert fault in at_fault(answer)
+
+
+def test_a_name_of_the_question_is_no_claim() -> None:
+    assert at_fault("It was Tove Lind", "Was it Tove Lind or Ilse Varga?") == []
+    assert at_fault("It was Tove Lind", "Who was it?") == ["Tove Lind"]
+
+
+def test_a_word_with_a_capital_for_its_place_is_no_name() -> None:
+    assert at_fault("Probably Ilse Varga. Certainly the ferry.") == []
+    assert at_fault("It was Probably Ilse Varga.") == ["Probably Ilse Varga"]
+
+
+def test_german_nouns_are_no_names() -> None:
+    german = (
+        "Die Stadt liegt am Ufer des Flusses, und die Brücke ist mit dem Turm verbunden. Der Turm "
+        "ist von einem Meister und seinen Gesellen gebaut, die aus dem Norden kamen."
+    )
+    assert at_fault("Es liegt am Ufer des Flusses und am Wasser", text=german) == []
+    assert at_fault("It lies by the River", text=TEXT) == ["River"]
+
+
+def test_words_of_one_kin_count_and_others_do_not() -> None:
+    assert measured("astonishment").share == 1
+    assert measured("astrology").share == 0
+
+
+@pytest.mark.parametrize("piece", ["Ilse Varga ", "A. ", "3 May ", "12 km ", "\u0130\u00df", "II "])
+def test_much_of_anything_takes_little_time(piece: str) -> None:
+    text = piece * 2000
+    started = time.process_time()
+    measure_support(text, "What?", text, text)
+    measure_support(f"{text}Lind of Osk", "What?", text, text)
+    assert time.process_time() - started < 5
