@@ -13,8 +13,11 @@ from typer.core import TyperGroup
 from domainforge.cli_checks import Overrides, load_checked, setup_app, teacher_app
 from domainforge.cli_coverage import coverage
 from domainforge.cli_forget import forget
+from domainforge.cli_judge import judge_app
 from domainforge.cli_ledger import ledger_app
 from domainforge.cli_prompts import prompts_app
+from domainforge.cli_review import review
+from domainforge.cli_show import report, show
 from domainforge.errors import ConfigError, DomainForgeError
 from domainforge.terminal import make_console, say, write_json
 
@@ -66,9 +69,13 @@ app = typer.Typer(
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(teacher_app, name="teacher")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(judge_app, name="judge")
 app.add_typer(setup_app, name="setup")
 app.command()(forget)
 app.command()(coverage)
+app.command()(show)
+app.command()(report)
+app.command()(review)
 
 
 def main() -> None:
@@ -202,68 +209,6 @@ def status(
         print_runs(console, runs)
     else:
         say(console, "no runs here yet; `domainforge run PIPELINE` makes one")
-
-
-@app.command()
-def show(
-    name: RunName,
-    stage: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="STAGE",
-            help="A stage or its folder (generate, kept ...), or train, validation, test; "
-            "left out, what there is.",
-        ),
-    ] = None,
-    dropped: Annotated[bool, typer.Option("--dropped", help="What it left out instead.")] = False,
-    reason: Annotated[str | None, typer.Option(help="Only rows dropped for this reason.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="At most so many; 10, with --json all.")
-    ] = None,
-    row: Annotated[
-        str | None, typer.Option("--row", metavar="ID", help="Only this row, or how its id begins.")
-    ] = None,
-    batch: Annotated[
-        bool,
-        typer.Option("--batch", help="A training batch, the tokens marked that the loss counts."),
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show rows of any stage, kept or dropped, or a training batch."""
-    from domainforge.show import find_run, list_places, select_rows
-    from domainforge.views import print_batch, print_selection
-
-    run_folder = find_run(Path.cwd(), name)
-    console = make_console()
-    if batch:
-        from domainforge.batches import read_batch
-
-        if stage not in (None, "train"):
-            raise ConfigError(f"--batch shows training batches, and {stage} has none; leave it out")
-        found = read_batch(run_folder, Path.cwd(), limit or 1)
-        if as_json:
-            for sequence in found.sequences:
-                write_json(sequence.as_dict())
-        else:
-            print_batch(console, found.sequences, found.total)
-        return
-    if stage is None:
-        for place in list_places(run_folder):
-            line = {"stage": place.stage, "table": place.label, "rows": place.rows}
-            write_json(line) if as_json else say(
-                console, f"{place.stage:<9} {place.label:<22} {place.rows:>8,} rows"
-            )
-        return
-    wanted = limit if as_json or limit else 10
-    selection = select_rows(
-        run_folder, stage, dropped=dropped, reason=reason, row_id=row, limit=wanted
-    )
-    if as_json:
-        for place, found_row in selection.rows:
-            extra = {"split": place.label} if place.stage == "split" else {}
-            write_json(extra | found_row)
-    else:
-        print_selection(console, selection, name)
 
 
 @app.command()

@@ -142,14 +142,14 @@ def _example(row: Mapping[str, Any]) -> DroppedExample:
         id=str(row["id"]),
         uri=str(row.get("uri") or ""),
         prompt=str(row.get("prompt") or ""),
-        question=_shown(question_of(said)),
-        answer=_shown(answer_of(said)),
-        rejected=_shown(row.get("rejected")),
-        evidence=_shown(row.get("evidence") or row.get("detail")),
+        question=shown_text(question_of(said)),
+        answer=shown_text(answer_of(said)),
+        rejected=shown_text(row.get("rejected")),
+        evidence=shown_text(row.get("evidence") or row.get("detail")),
     )
 
 
-def _shown(text: Any) -> str:
+def shown_text(text: Any) -> str:
     """Return a text without secrets, and not endlessly long."""
     whole = str(text or "")
     # Looked for before it is cut: half a key is not found, and is still half a key.

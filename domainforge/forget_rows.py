@@ -31,6 +31,7 @@ from domainforge.table_writer import update_hash
 from domainforge.tables import content_hash
 
 MARK = "forgotten.json"
+PAGE = "report.html"
 _BY_DOCUMENT = ("chunk", "assign")
 _OF_EXAMPLES = ("generate", "filter", "dedup", "judge", "split")
 _BY_ROW = ("ingest", *_OF_EXAMPLES)
@@ -110,6 +111,9 @@ def clean_run(run: RunFolder, traces: Traces, accounts: Mapping[str, Any]) -> No
             shutil.rmtree(stray)
         for stray in run.path.rglob(".*.forgetting"):
             stray.unlink()
+        # Derived, and in a page's spelling, which no search for a sentence sees through.
+        for page in (*run.path.glob(PAGE), *run.path.glob(f".{PAGE}.*")):
+            page.unlink()
         for path in tables_of(run.path):
             _clean_table(path, traces)
         for path in sorted(run.path.rglob("*")):

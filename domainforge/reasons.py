@@ -29,10 +29,12 @@ MEANINGS: dict[str, str] = {
     "unfinished": (
         'It ends on a comma, a heading or an "and", or the last of several sentences has no end.'
     ),
-    "not_prose": (
-        "Fifty words or more that nobody writes so: symbols, bullets, no stop words."
+    "not_prose": ("Fifty words or more that nobody writes so: symbols, bullets, no stop words."),
+    "toxic": "A classifier that the pipeline file names holds it for toxic.",
+    "not_a_question": (
+        'No question mark, no word that questions or requests begin with, and no "what", '
+        '"who" or "how many" in it.'
     ),
-    "not_a_question": "No question mark, and no word that questions or requests begin with.",
     "question_is_answer": (
         "The answer is in the question, or the question is copied from the passage."
     ),
@@ -44,7 +46,10 @@ MEANINGS: dict[str, str] = {
     "question_unrelated": (
         "The question is about something else. The first of a conversation alone is asked."
     ),
-    "unsupported": "The answer says more, or other numbers, than its quote or passage.",
+    "unsupported": (
+        "The answer says more than its quote or passage, or has a number, name, date or unit "
+        "that isn't there."
+    ),
     "answerable": "A row that declines, and the passage answers.",
     "no_contrast": (
         "The rejected answer of a preference is empty, the same as the better one, or the "
@@ -70,8 +75,16 @@ MEANINGS: dict[str, str] = {
     "near_duplicate": "Shares most of its words with the row named, which ranks higher.",
     # judge
     "not_best_of_cluster": "Another row of its cluster is worth more.",
+    "judged_low": (
+        "The judge, which sees the passage, scores it under `judge.min_score`, or prefers the "
+        "rejected answer."
+    ),
+    "unjudged": "The judge gave no score that can be read.",
+    "round_trip": "Asked again with the passage, the teacher gives another answer.",
+    "known_without_document": "The teacher gives the answer without the passage too.",
     # split
     "exam_overlap": "Gives away a question of the exam, or asks it.",
+    "benchmark_overlap": "Gives away an item of a public benchmark, or holds it word by word.",
     "near_test": "Is like something held out, so it may not be trained on.",
     "no_text_field": "A general row without a field that could be learned.",
     # domainforge forget

@@ -122,8 +122,8 @@ def find_places(run: RunFolder, name: str, *, left_out: bool = False) -> list[Pl
                 found = [place for place in places if place.left_out]
             else:
                 kept = [place for place in places if not place.left_out]
-                # Tables beside the main one (a plan, clusters) go by their own names.
-                found = [p for p in kept if p.label == stage.writes] or kept
+                # Tables beside the main ones (a plan, an audit) go by their own names.
+                found = [p for p in kept if p.label in (stage.writes, *_SPLIT_PARTS)] or kept
             return found or _explain_no_rows(run, stage, left_out=left_out)
     found = [place for place in list_places(run) if place.folder.name == name]
     if found:

@@ -22,6 +22,7 @@ from domainforge.pipeline import run_pipeline
 from domainforge.pipeline_file import check_pipeline
 from domainforge.publish.folders import copy_model
 from domainforge.records import Document, text_hash
+from domainforge.report.page import write_report
 from domainforge.review_draft import draft_path
 from domainforge.run_folder import RunFolder, read_manifest, read_table, write_atomic
 from domainforge.sources.forgotten import Forgotten, add_forgotten, load_forgotten
@@ -399,3 +400,20 @@ def test_the_proof_looks_into_labels(project: Path) -> None:
     write_atomic(project / ".review" / "x.txt", f"see {GONE}")
     found = {item.path.name: item.what for item in find_leftovers(project, traces)}
     assert found == {"x.txt": "name", "labels.jsonl": "sentence"}
+
+
+def test_the_report_goes_and_is_written_anew_without_the_document(project: Path) -> None:
+    run = RunFolder(project / "runs" / "small")
+    page = write_report(run, per_reason=9)
+    stray = page.with_name(f".{page.name}.123")  # of a kill while it was written
+    shutil.copy(page, stray)
+    told = page.read_text(encoding="utf-8")
+    assert GONE in told
+    assert call(GONE, "--yes").exit_code == 0
+    assert not page.exists()
+    assert not stray.exists()
+    again = write_report(run, per_reason=9).read_text(encoding="utf-8")
+    assert GONE not in again
+    assert not any(sentence in again for sentence in SENTENCES)
+    assert "of a document that is forgotten" in again
+    assert "add up" not in again
