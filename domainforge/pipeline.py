@@ -13,6 +13,7 @@ from domainforge import __version__
 from domainforge.context import Context
 from domainforge.errors import ConfigError, DataError, DomainForgeError, StorageError
 from domainforge.evaluation.control import load_control
+from domainforge.filters.models import without_models
 from domainforge.pipeline_file import Pipeline
 from domainforge.records import canonical_json, text_hash
 from domainforge.run_folder import Inputs, Manifest, RunFolder, read_manifest
@@ -99,7 +100,7 @@ def make_context(
         emit=emit,
         run_name=pipeline.name,
         extra_sources=tuple(extra_sources),
-        filter_config=pipeline.filter,
+        filter_config=without_models(pipeline.filter),
         replays=pipeline.train.mixture.replay > 0,
     )
     if exam is None:

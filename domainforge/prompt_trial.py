@@ -14,6 +14,8 @@ from domainforge.errors import DataError, PromptError
 from domainforge.evaluation.statistics import Interval, paired_interval
 from domainforge.filters.filtering import filter_rows
 from domainforge.filters.frame import frame_of
+from domainforge.filters.models import locate_models
+from domainforge.filters.rows import FilterConfig
 from domainforge.generation.chains import Chain, ask_units
 from domainforge.generation.forms import form_of
 from domainforge.generation.given import silent_examples
@@ -228,7 +230,7 @@ def ask_versions(
                 each.ask(teacher, lambda: progress(sum(one.done for one in asked), total))
             teacher_name, paid_nano = teacher.identity, teacher.budget.spent.nano_usd - before
     for each in asked:
-        each.settle(pipeline)
+        each.settle(locate_models(pipeline.filter, context.project))
     chosen = dict.fromkeys(unit.chunk["id"] for units in planned for unit in units)
     chunks = {unit.chunk["id"]: unit.chunk for units in planned for unit in units}
     outcomes = [each.sum_up(version) for each, version in zip(asked, versions, strict=True)]
@@ -282,7 +284,7 @@ class _Asked:
         wanted = [unit for unit in self.units if unit.prompt.header.asks]
         ask_units(wanted, teacher, finish, self._note)
 
-    def settle(self, pipeline: Pipeline) -> None:
+    def settle(self, config: FilterConfig) -> None:
         """Make the rows that need no teacher, and filter all of them."""
         silent = [unit for unit in self.units if not unit.prompt.header.asks]
         self.rows += silent_examples(silent, {unit.chunk["id"]: "train" for unit in silent})
@@ -290,7 +292,7 @@ class _Asked:
         table = pa.Table.from_pylist(list(chunks.values()))
         made = example_table([row for row in self.rows if row.reason is None])
         frames = {unit.prompt.hash: frame_of(unit.prompt) for unit in self.units}
-        filtered = filter_rows(made, table, pipeline.filter, frames=frames)
+        filtered = filter_rows(made, table, config, frames=frames)
         self.kept = filtered.kept.to_pylist()
         found = {row["id"]: row for row in [*self.kept, *filtered.dropped.to_pylist()]}
         for row in sorted(self.rows, key=lambda row: (row.unit, row.sample, row.item)):

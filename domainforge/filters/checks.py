@@ -16,6 +16,7 @@ from domainforge.filters import (
     preference,
     private,
     prose,
+    toxicity,
     truth,
 )
 from domainforge.filters.rows import Evidence, FilterConfig, Reason, Row
@@ -109,6 +110,13 @@ CHECKS = (
     ),
     Check("answerable", declining.find_answerable, bases=("absent",)),
     Check("no_contrast", preference.find_no_contrast),
+    Check(
+        "toxic",
+        toxicity.find_toxic,
+        ("toxicity_model", "max_toxicity"),
+        texts=True,
+        given=True,
+    ),
 )
 
 

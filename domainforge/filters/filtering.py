@@ -10,7 +10,7 @@ from domainforge.errors import DataError
 from domainforge.filters.checks import Finding, check_rows
 from domainforge.filters.private import redact_row
 from domainforge.filters.reviewed import REVIEWED, apply_edit, describe_drop, mark_kept
-from domainforge.filters.rows import FilterConfig, Row, read_turns
+from domainforge.filters.rows import FAULTS, FilterConfig, Row, read_turns
 from domainforge.filters.turns import read_rows
 from domainforge.labels import Labels
 from domainforge.records import GIVEN, canonical_json, chunk_ids_of
@@ -142,9 +142,10 @@ def _first(findings: Sequence[Finding | None]) -> Finding | None:
 
 
 def _scores(rows: Sequence[Row]) -> dict[str, float]:
-    """Return what was measured of a row; of several answers the lowest."""
+    """Return what was measured of a row; of several answers the worst."""
     found: dict[str, float] = {}
     for row in rows:
         for name, value in row.scores().items():
-            found[name] = min(value, found.get(name, value))
+            worse = max if name in FAULTS else min
+            found[name] = worse(value, found.get(name, value))
     return found

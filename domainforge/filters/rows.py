@@ -40,10 +40,14 @@ Reason = Literal[
     "unsupported",
     "answerable",
     "no_contrast",
+    "toxic",
 ]
 
 Evidence = str | None
 """What shows that a row must go, or None where the check has nothing against it."""
+
+FAULTS = frozenset({"toxicity"})
+"""Scores of which more is worse."""
 
 
 class FilterConfig(Settings):
@@ -61,6 +65,14 @@ class FilterConfig(Settings):
         None,
         description="Country whose phone numbers are found without their prefix too, two letters "
         "such as `US`; left out, only those that begin with + are.",
+    )
+    toxicity_model: str | None = Field(
+        None,
+        description="Folder of a text-classification model (transformers, safetensors) that tells "
+        "how toxic a row is; left out, nothing is asked of this kind.",
+    )
+    max_toxicity: float = Field(
+        0.5, ge=0, le=1, description="Rows that the model holds for more toxic are dropped."
     )
     min_question_words: int = Field(3, ge=0, description="Shorter questions are dropped.")
     max_question_words: int = Field(60, ge=1, description="Longer questions are dropped.")
@@ -142,6 +154,7 @@ class Row:
         said_before: What was said in a chat before this question.
         fields: The teacher's parsed reply.
         frame: What the prompt told the teacher, the passage aside.
+        measured: What checks that read rows in batches found out, for the scores.
     """
 
     id: str
@@ -158,6 +171,7 @@ class Row:
     said_before: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     frame: str = ""
+    measured: dict[str, float] = field(default_factory=dict, compare=False)
 
     @property
     def reasons(self) -> bool:
@@ -201,9 +215,9 @@ class Row:
 
     def scores(self) -> dict[str, float]:
         """What the checks measured, for the rows that stay."""
+        scores = dict(self.measured)
         if self.kind != "chat" or self.given or self.basis == "free":
-            return {}
-        scores = {}
+            return scores
         if not self.said_before:
             scores["question_related"] = round(self.question_related_share, 4)
         if self.basis == "passage" and self.support is not None:

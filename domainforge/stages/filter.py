@@ -9,6 +9,7 @@ from domainforge.context import Context
 from domainforge.errors import PromptError
 from domainforge.filters.filtering import VERSION
 from domainforge.filters.frame import frame_of
+from domainforge.filters.models import MODEL_FIELDS, identify_models, locate_models
 from domainforge.filters.pool import FilterPlan, check_batches, count_cores
 from domainforge.filters.private import PrivateCounts
 from domainforge.filters.progress import FilterProgress
@@ -37,12 +38,16 @@ _MOST_COVERED = 100_000
 def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> StageResult:
     """Keep the rows that pass every check; an interrupted run goes on where it was."""
     total = inputs.count("generate")
+    config = locate_models(config, context.project)
     passages = lay_out(inputs.folder("chunk"), out.scratch)
     labels = read_labels(context.project)
     plan = FilterPlan(passages, config, _frames(inputs, context), labels)
     done = FilterProgress(out)
     context.progress(done.rows, total, kept=done.kept_rows)
-    workers = count_cores() if total - done.rows >= _POOL_ROWS else 1
+    # A model has threads of its own, and its memory only once.
+    has_models = any(getattr(config, name) for name in MODEL_FIELDS)
+    few = has_models or total - done.rows < _POOL_ROWS
+    workers = 1 if few else count_cores()
     for checked in check_batches(plan, _batches(inputs, done.rows), workers):
         done.add(checked)
         context.progress(done.rows, total, kept=done.kept_rows)
@@ -61,10 +66,11 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
 
 
 def identity(config: FilterConfig, context: Context) -> dict[str, Any]:
-    """Return which labels the output depends on; nothing where there are none."""
+    """Return which labels and models the output depends on; nothing where there are none."""
     run = RunFolder(context.project / "runs" / context.run_name)
     labels = hash_labels(read_labels(context.project), run.stage_folder(CHUNKS))
-    return {LABELS_HASH: labels} if labels else {}
+    models = identify_models(locate_models(config, context.project))
+    return {**models, LABELS_HASH: labels} if labels else {**models}
 
 
 def _batches(inputs: Inputs, done: int) -> Iterator[list[dict[str, Any]]]:
