@@ -13,6 +13,7 @@ from domainforge.prompts import load_prompt
 from domainforge.records import GIVEN
 from domainforge.run_folder import RunFolder
 from domainforge.show import Place, Row, find_places, list_places, read_rows
+from domainforge.stages.judge import VERDICTS
 from domainforge.teacher.request import classify
 
 _SHORTEST_ID = 4
@@ -73,6 +74,7 @@ class Trace:
         chunk: The passage that it is about; None where the row has none.
         document: The document of that passage.
         also: The other passages that it is about.
+        judged: What was asked to judge it.
     """
 
     row: Row
@@ -82,6 +84,7 @@ class Trace:
     chunk: Row | None
     document: Row | None
     also: Sequence[Row] = ()
+    judged: Sequence[Exchange] = ()
 
     @property
     def dropped_by(self) -> str | None:
@@ -96,6 +99,7 @@ class Trace:
             "dropped_by": self.dropped_by,
             "prompt": self.prompt and self.prompt.as_dict(),
             "exchanges": [asdict(exchange) for exchange in self.exchanges],
+            "judged": [asdict(exchange) for exchange in self.judged],
             "chunk": self.chunk,
             "document": self.document,
             "also": list(self.also),
@@ -114,7 +118,10 @@ def trace_row(run: RunFolder, row_id: str, project: Path) -> Trace:
         ConfigError: No row has that id, or several begin so.
         StorageError: The ledger can't be read.
     """
-    found = _find_row(run, row_id)
+    every = _find_row(run, row_id)
+    # Verdicts stand beside the rows that they are about, under the same ids.
+    found = [match for match in every if match[0].folder.name != VERDICTS] or every
+    keys = [key for match in every if match not in found for key in match[1]["ledger_keys"]]
     row = found[-1][1]
     # Documents and chats that are taken as they are were made with none.
     made = row.get("teacher") not in (None, "", GIVEN)
@@ -128,6 +135,7 @@ def trace_row(run: RunFolder, row_id: str, project: Path) -> Trace:
         way=[place for place, _ in found],
         prompt=prompt,
         exchanges=_read_exchanges(row, project / "ledger.sqlite"),
+        judged=[read_exchange(project / "ledger.sqlite", key) for key in keys],
         chunk=chunk,
         document=_row_of(run, "ingest", document_id),
         also=_rows_of(run, "chunk", [other["chunk_id"] for other in row.get("also") or ()]),

@@ -142,6 +142,10 @@ def print_trace(console: Console, trace: Trace) -> None:
         print_text(console, _field("made as", part))
     for exchange in trace.exchanges:
         _print_exchange(console, exchange)
+    if trace.judged:
+        print_text(console, _field("judged", f"{len(trace.judged)} requests about it"))
+    for exchange in trace.judged:
+        _print_exchange(console, exchange)
     if trace.chunk is not None and trace.chunk["id"] != row["id"]:
         for number, chunk in enumerate((trace.chunk, *trace.also)):
             headings = " > ".join(chunk["headings"] or ())

@@ -5,7 +5,7 @@ scorers go over rows and verdicts batch by batch, and at last the best of each c
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ import pyarrow as pa
 from domainforge.context import Context
 from domainforge.generation.foresight import CallCount
 from domainforge.judging.bias import Bias
-from domainforge.judging.choice import Best, find_repeated, group_of
+from domainforge.judging.choice import Best, find_repeated
 from domainforge.judging.config import JudgeConfig
 from domainforge.judging.costs import Bound, bound_calls
 from domainforge.judging.inquiry import Court, Inquiry, foresee_rows
@@ -46,11 +46,12 @@ def run(config: JudgeConfig, inputs: Inputs, out: Output, context: Context) -> S
         verdicts = (row for b in read_batches(out.folder / VERDICTS) for row in b.to_pylist())
         scorers.append(HeardVerdicts(verdicts))
     # Other scorers go here: each gets the rows that the ones before let stay.
-    batches = _marked(inputs, scorers, out.scratch) if scorers else partial(_batches, inputs)
-    best = Best(find_repeated(_groups(inputs)))
-    for rows in batches():
-        for row in rows:
-            best.take(row)
+    batches: Callable[..., Iterator[pa.RecordBatch]] = partial(inputs.batches, "dedup")
+    best = Best(find_repeated(batches(columns=("id", "cluster", "side"))))
+    if scorers:
+        batches = _marked(inputs, scorers, out.scratch)
+    for batch in batches():
+        best.take(batch)
     account = _write(batches(), best, out, inputs.count("dedup"), context)
     return StageResult(account, tuple(notes), figures)
 
@@ -191,37 +192,44 @@ def _tell_asked(config: JudgeConfig, court: Court, total: int) -> Iterator[str]:
 
 
 def _marked(
-    inputs: Inputs, scorers: Iterable[Scorer], scratch: Path
-) -> Callable[[], Iterator[list[Row]]]:
+    inputs: Inputs, scorers: Sequence[Scorer], scratch: Path
+) -> Callable[[], Iterator[pa.RecordBatch]]:
     """Lay rows aside with what all scorers gave; return what reads them again."""
     scratch.mkdir(parents=True, exist_ok=True)
-    path, scorers = scratch / "marked.arrow", list(scorers)
+    path = scratch / "marked.arrow"
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, EXAMPLE_SCHEMA) as writer:
         for rows in _batches(inputs):
             marked = mark_rows(rows, scorers)
             writer.write_batch(pa.RecordBatch.from_pylist(marked, schema=EXAMPLE_SCHEMA))
 
-    def read() -> Iterator[list[Row]]:
+    def read() -> Iterator[pa.RecordBatch]:
         with pa.memory_map(str(path)) as source:
             file = pa.ipc.open_file(source)
-            for index in range(file.num_record_batches):
-                yield file.get_batch(index).to_pylist()
+            yield from map(file.get_batch, range(file.num_record_batches))
 
     return read
 
 
 def _write(
-    batches: Iterable[list[Row]], best: Best, out: Output, total: int, context: Context
+    batches: Iterable[pa.RecordBatch], best: Best, out: Output, total: int, context: Context
 ) -> Account:
     judged, dropped = out.stream(EXAMPLE_SCHEMA), out.stream(EXAMPLE_SCHEMA, "dropped")
     reasons = Counter[str]()
     done = 0
-    for rows in batches:
-        for row in best.settle(rows):
-            (judged if row["reason"] is None else dropped).add(row)
-            if row["reason"] is not None:
-                reasons[row["reason"]] += 1
-        done += len(rows)
+    for batch in batches:
+        stays = batch.column("reason").is_null().to_numpy(zero_copy_only=False)
+        gone = batch.filter(pa.array(~stays))
+        beaten = best.beaten(batch)
+        stays = stays.copy()
+        stays[list(beaten)] = False
+        judged.add_table(pa.Table.from_batches([batch.filter(pa.array(stays))]))
+        if gone.num_rows:
+            dropped.add_table(pa.Table.from_batches([gone]))
+        for row in beaten.values():
+            dropped.add(row)
+        reasons.update(gone.column("reason").to_pylist())
+        reasons.update(row["reason"] for row in beaten.values())
+        done += batch.num_rows
         context.progress(done, total, judged=judged.rows)
     out.finish(judged)
     out.finish(dropped, "dropped")
@@ -230,11 +238,6 @@ def _write(
 
 def _batches(inputs: Inputs) -> Iterator[list[Row]]:
     return (batch.to_pylist() for batch in inputs.batches("dedup"))
-
-
-def _groups(inputs: Inputs) -> Iterator[list[Any]]:
-    for batch in inputs.batches("dedup", columns=("id", "cluster", "side")):
-        yield [group_of(row) for row in batch.to_pylist()]
 
 
 STAGE = Stage(
