@@ -56,6 +56,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "cli_checks",
         "cli_coverage",
         "cli_forget",
+        "cli_judge",
         "cli_ledger",
         "cli_prompts",
         "cli_review",
