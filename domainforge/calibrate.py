@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from domainforge.errors import ConfigError, DataError
 from domainforge.judging.calibration import Calibration, Labelled, calibrate
@@ -20,7 +20,6 @@ from domainforge.records import answer_of, chunk_ids_of
 from domainforge.review import read_chunks
 from domainforge.run_folder import RunFolder, storage_errors
 from domainforge.show import pipeline_of
-from domainforge.stage import Settings
 from domainforge.stages import judge
 from domainforge.table_writer import read_batches
 
@@ -29,7 +28,7 @@ _TABLES = ("", "dropped")
 _MARK = "judge "
 
 
-class GivenVerdict(Settings):
+class GivenVerdict(BaseModel):
     """One line of a file of labels; what was exported along with it is not read."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
