@@ -13,7 +13,7 @@ MEANINGS: dict[str, str] = {
         "(`filter.personal_data: drop`)."
     ),
     "too_short": "Fewer words than wanted. A later question of a conversation may have one.",
-    "too_long": "More words than wanted.",
+    "too_long": "More words than wanted, or more tokens.",
     "refusal": "The teacher declines, or says that there is no answer (fourteen languages).",
     "not_declined": "The answer is meant to decline, and answers.",
     "injection": "The reply obeys an order that stands in the document.",
@@ -41,7 +41,9 @@ MEANINGS: dict[str, str] = {
     "wrong_kind": (
         '"How many" without a number, "when" without a time, "who" with only a number (English).'
     ),
-    "wrong_language": "The row is in another language than its passage.",
+    "wrong_language": (
+        "The row is in another language than its passage, or than `filter.language`."
+    ),
     "quote_missing": "The quote isn't in the passage.",
     "question_unrelated": (
         "The question is about something else. The first of a conversation alone is asked."
@@ -49,6 +51,10 @@ MEANINGS: dict[str, str] = {
     "unsupported": (
         "The answer says more than its quote or passage, or has a number, name, date or unit "
         "that isn't there."
+    ),
+    "not_entailed": (
+        "A model of inference (`filter.nli_model`, a folder; off by default) says that the answer "
+        "doesn't follow from the passage."
     ),
     "answerable": "A row that declines, and the passage answers.",
     "no_contrast": (

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from domainforge.filters import (
     declining,
+    entailment,
     finish,
     form,
     frame,
@@ -69,7 +70,13 @@ CHECKS = (
         ("min_question_words", "min_answer_words", "min_text_words"),
         texts=True,
     ),
-    Check("too_long", form.find_too_long, ("max_question_words", "max_answer_words")),
+    Check(
+        "too_long",
+        form.find_too_long,
+        ("max_question_words", "max_answer_words", "max_tokens"),
+        texts=True,
+        given=True,
+    ),
     Check("refusal", phrases.find_refusal, texts=True, given=True, bases=("passage", "free")),
     Check("not_declined", declining.find_not_declined, bases=("absent",)),
     Check("injection", injection.find_injection, texts=True, given=True),
@@ -91,9 +98,9 @@ CHECKS = (
     Check(
         "wrong_language",
         language.find_wrong_language,
-        ("min_language_confidence", "min_language_words"),
+        ("language", "min_language_confidence", "min_language_words"),
         texts=True,
-        bases=("passage", "absent"),
+        given=True,
     ),
     Check("quote_missing", truth.find_quote_missing, bases=("passage",)),
     Check(
@@ -106,6 +113,12 @@ CHECKS = (
         "unsupported",
         truth.find_unsupported,
         ("min_support_share", "max_own_words", "require_names"),
+        bases=("passage",),
+    ),
+    Check(
+        "not_entailed",
+        entailment.find_not_entailed,
+        ("nli_model", "min_entailment"),
         bases=("passage",),
     ),
     Check("answerable", declining.find_answerable, bases=("absent",)),

@@ -6,7 +6,7 @@ from domainforge.files import file_hash
 from domainforge.filters.classifier import check_folder
 from domainforge.filters.rows import FilterConfig
 
-MODEL_FIELDS = ("toxicity_model",)
+MODEL_FIELDS = ("toxicity_model", "nli_model")
 """The settings that name one."""
 
 _NAMES = ("config.json", "tokenizer.json", "tokenizer_config.json")

@@ -10,6 +10,7 @@ from pydantic import Field
 from domainforge.filters.limits import ProseConfig
 from domainforge.filters.support import Support, carries, measure_support
 from domainforge.filters.words import content_terms
+from domainforge.languages import LanguageCode
 from domainforge.privacy.regions import PhoneRegion
 from domainforge.records import Basis
 from domainforge.stage import Settings
@@ -38,6 +39,7 @@ Reason = Literal[
     "quote_missing",
     "question_unrelated",
     "unsupported",
+    "not_entailed",
     "answerable",
     "no_contrast",
     "toxic",
@@ -46,7 +48,7 @@ Reason = Literal[
 Evidence = str | None
 """What shows that a row must go, or None where the check has nothing against it."""
 
-FAULTS = frozenset({"toxicity"})
+FAULTS = frozenset({"toxicity", "tokens"})
 """Scores of which more is worse."""
 
 
@@ -78,6 +80,12 @@ class FilterConfig(Settings):
     max_question_words: int = Field(60, ge=1, description="Longer questions are dropped.")
     min_answer_words: int = Field(1, ge=0, description="Shorter answers are dropped.")
     max_answer_words: int = Field(250, ge=1, description="Longer answers are dropped.")
+    max_tokens: int | None = Field(
+        None,
+        ge=1,
+        description="Longer rows are dropped, in tokens of the student's tokenizer, all messages "
+        "together; left out, tokens are not counted.",
+    )
     min_text_words: int = Field(5, ge=0, description="Shorter generated texts are dropped.")
     max_word_run: int = Field(
         2, ge=1, description="How often a word may follow itself (more is a stuck teacher)."
@@ -101,12 +109,17 @@ class FilterConfig(Settings):
     require_question: bool = Field(
         True, description="Drop questions that neither ask nor instruct (no '?', no 'Explain')."
     )
+    language: LanguageCode = Field(
+        None,
+        description="Language that every row must be in, as its ISO 639-1 code (`de`); left out, "
+        "the one of its passage.",
+    )
     min_language_confidence: float | None = Field(
         0.9,
         ge=0,
         le=1,
         description="How sure the language must be, in row and passage, to drop a row whose "
-        "language is not the passage's; null turns the check off.",
+        "language is another than wanted; null turns the check off.",
     )
     min_language_words: int = Field(
         12, ge=1, description="Shorter rows and passages are not checked for language."
@@ -134,6 +147,15 @@ class FilterConfig(Settings):
     require_names: bool = Field(
         True,
         description="Drop answers with a name, a day or a unit that the passage doesn't have.",
+    )
+    nli_model: str | None = Field(
+        None,
+        description="Folder of a model of natural language inference (transformers, safetensors, "
+        "a label 'entailment') that tells whether answers follow from the passage; left out, "
+        "nothing is asked of this kind.",
+    )
+    min_entailment: float = Field(
+        0.5, ge=0, le=1, description="Answers that the model holds for less sure are dropped."
     )
 
 
