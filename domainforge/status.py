@@ -3,7 +3,7 @@
 import fcntl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class RunStatus:
             where it didn't, or where another session is at work.
         spent: What the teacher was paid in all sessions; None where the ledger doesn't say.
         labels_changed: Labels were given or taken back since the filter was done.
+        judging: What the judge was sent and said, as for `asking`; empty where nobody judged.
     """
 
     name: str
@@ -69,6 +70,7 @@ class RunStatus:
     stopped: Mapping[str, str] | None = None
     spent: Spent | None = None
     labels_changed: bool = False
+    judging: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the status as JSON-ready values."""
@@ -90,6 +92,7 @@ class RunStatus:
                 for stage in self.stages
             ],
             "asking": dict(self.asking),
+            "judging": dict(self.judging),
             "barren_documents": barren_documents(self.yields),
             "verdict": (self.scores or {}).get("verdict"),
             "sentence": (self.scores or {}).get("sentence"),
@@ -172,7 +175,8 @@ def read_status(run: RunFolder) -> RunStatus:
         name=run.path.name,
         stages=stages,
         active=active,
-        asking=_asking(stages),
+        asking=_asking(stages, "generate"),
+        judging=_asking(stages, "judge"),
         yields=_yields(run),
         scores=find_scores(run.path),
         stopped=None if active else record.get("stopped"),
@@ -211,10 +215,10 @@ def _read_line(run: RunFolder) -> RunLine:
     )
 
 
-def _asking(stages: Sequence[StageStatus]) -> dict[str, Any]:
+def _asking(stages: Sequence[StageStatus], name: str) -> dict[str, Any]:
     names = ("asked", "replayed", "retried", "asked_again", "prompt_tokens", "completion_tokens")
     for stage in stages:
-        if stage.name == "generate" and stage.manifest is not None:
+        if stage.name == name and stage.manifest is not None:
             figures = stage.manifest.figures
             return {name: figures[name] for name in names if name in figures}
     return {}

@@ -58,17 +58,9 @@ def print_status(console: Console, status: RunStatus) -> None:
         account = describe_account(manifest.account) if manifest else ""
         table.add_row(stage.name, state, short_time(manifest.seconds) if manifest else "", account)
     console.print(table)
-    if status.asking:
-        figures = status.asking
-        asked, replayed = figures.get("asked", 0), figures.get("replayed", 0)
-        say(
-            console,
-            f"teacher: {asked:,} requests asked, {replayed:,} from the ledger, "
-            f"{figures.get('prompt_tokens', 0):,} tokens read and "
-            f"{figures.get('completion_tokens', 0):,} written for those asked"
-            if asked or replayed
-            else "teacher: nothing was asked",
-        )
+    for who, figures in (("teacher", status.asking), ("judge", status.judging)):
+        if figures:
+            say(console, _tell_asked(who, figures))
     if status.spent is not None:
         say(console, describe_spent(status.spent.nano_usd / NANO, status.spent.tokens))
     if status.yields:
@@ -84,6 +76,17 @@ def print_status(console: Console, status: RunStatus) -> None:
     if status.stopped:
         text = printable(f"{status.stopped['stage']} stopped: {status.stopped['message']}")
         print_text(console, Text(text, style="bold red"))
+
+
+def _tell_asked(who: str, figures: Mapping[str, Any]) -> str:
+    asked, replayed = figures.get("asked", 0), figures.get("replayed", 0)
+    if not (asked or replayed):
+        return f"{who}: nothing was asked"
+    return (
+        f"{who}: {asked:,} requests asked, {replayed:,} from the ledger, "
+        f"{figures.get('prompt_tokens', 0):,} tokens read and "
+        f"{figures.get('completion_tokens', 0):,} written for those asked"
+    )
 
 
 def print_end(console: Console, end: RunEnd) -> None:

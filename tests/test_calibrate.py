@@ -167,3 +167,10 @@ def test_a_real_terminal(project: Path) -> None:
     assert "don't filter by it" in " ".join(terminal.said.split())
     assert "judge 5" not in terminal.said
     assert len(LabelFile(project).read()) == len(rows) - 1
+
+
+def test_the_status_tells_what_the_judge_was_asked(project: Path) -> None:
+    shown = CliRunner().invoke(app, ["status", "small"]).output
+    rows = len(judged(project))
+    assert f"judge: {rows} requests asked, 0 from the ledger" in shown
+    assert shown.count("requests asked") == 2, "the teacher's and the judge's"
