@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
 from domainforge.errors import DataError
 from domainforge.filters.checks import Finding, check_rows
+from domainforge.filters.lengths import TOKENS, TokenLengths
 from domainforge.filters.private import redact_row
 from domainforge.filters.reviewed import REVIEWED, apply_edit, describe_drop, mark_kept
 from domainforge.filters.rows import FAULTS, FilterConfig, Row, read_turns
@@ -45,6 +47,7 @@ class RowFilter:
         config: FilterConfig,
         frames: Mapping[str, str] | None = None,
         labels: Labels | None = None,
+        tokenizer: Path | None = None,
     ) -> None:
         """Prepare.
 
@@ -53,11 +56,13 @@ class RowFilter:
             config: Thresholds.
             frames: What prompts tell the teacher, by the hash of their file.
             labels: What people said of rows; it goes before what the checks find.
+            tokenizer: The student's `tokenizer.json`; without it no tokens are counted.
         """
         self._labels = labels or Labels()
         self._passages = passages
         self._config = config
         self._frames = frames or {}
+        self._lengths = TokenLengths(tokenizer) if tokenizer and config.max_tokens else None
 
     def check(self, examples: Sequence[Mapping[str, Any]]) -> Checked:
         """Check each example beside its chunk; both lists keep the order of the examples.
@@ -70,6 +75,10 @@ class RowFilter:
         labels = [self._labels.find(example) for example in examples]
         examples = [apply_edit(*pair) for pair in zip(examples, labels, strict=True)]
         rows = [self._rows_of(example) for example in examples]
+        counts = self._lengths.count(examples) if self._lengths else []
+        for own, count in zip(rows, counts, strict=False):
+            for row in own:
+                row.measured[TOKENS] = float(count)
         found = iter(check_rows([row for own in rows for row in own], self._config))
         checked = Checked([], [])
         for example, own, label in zip(examples, rows, labels, strict=True):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from domainforge.filters.layout import is_json
+from domainforge.filters.lengths import TOKENS
 from domainforge.filters.ngrams import find_repeated_share
 from domainforge.filters.rows import Evidence, FilterConfig, Row
 from domainforge.filters.vocabulary import ASKING_WORDS
@@ -40,7 +41,10 @@ def find_too_short(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
 
 
 def find_too_long(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
-    """Find questions and answers of more words than wanted."""
+    """Find questions and answers of more words than wanted, and rows of more tokens.
+
+    Words are counted of what a teacher wrote as a chat, tokens of every row.
+    """
     return [_too_long(row, config) for row in rows]
 
 
@@ -104,8 +108,11 @@ def _too_short(row: Row, config: FilterConfig) -> Evidence:
 
 
 def _too_long(row: Row, config: FilterConfig) -> Evidence:
+    tokens = row.measured.get(TOKENS)
+    if config.max_tokens is not None and tokens is not None and tokens > config.max_tokens:
+        return f"{tokens:.0f} tokens, at most {config.max_tokens} wanted"
     wanted = {"question": config.max_question_words, "answer": config.max_answer_words}
-    for name, text in _parts(row):
+    for name, text in () if row.given else _parts(row):
         count = count_words(text)
         if name in wanted and count > wanted[name]:
             return f"{name} of {count} words, at most {wanted[name]} wanted"

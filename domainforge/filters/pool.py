@@ -33,17 +33,19 @@ class FilterPlan:
         config: Thresholds.
         frames: As for RowFilter.
         labels: As for RowFilter.
+        tokenizer: As for RowFilter.
     """
 
     passages: Path
     config: FilterConfig
     frames: Mapping[str, str]
     labels: Labels = field(default_factory=Labels)
+    tokenizer: Path | None = None
 
     def open(self) -> RowFilter:
         """Make the filter."""
         store = PassageStore(self.passages)
-        return RowFilter(store, self.config, self.frames, self.labels)
+        return RowFilter(store, self.config, self.frames, self.labels, self.tokenizer)
 
 
 def check_batches(plan: FilterPlan, batches: Iterable[Examples], workers: int) -> Iterator[Checked]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from domainforge.context import Context
 from domainforge.errors import PromptError
+from domainforge.files import file_hash
 from domainforge.filters.filtering import VERSION
 from domainforge.filters.frame import frame_of
 from domainforge.filters.models import MODEL_FIELDS, identify_models, locate_models
@@ -28,6 +29,7 @@ from domainforge.run_folder import Inputs, Output, RunFolder
 from domainforge.stage import Account, Stage, StageResult
 from domainforge.table_writer import read_batches
 
+_TOKENIZER = "tokenizer.json"
 _POOL_ROWS = 20_000
 """From how many rows on several processes are worth their start."""
 
@@ -41,7 +43,8 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
     config = locate_models(config, context.project)
     passages = lay_out(inputs.folder("chunk"), out.scratch)
     labels = read_labels(context.project)
-    plan = FilterPlan(passages, config, _frames(inputs, context), labels)
+    tokenizer = context.student_folder / _TOKENIZER if config.max_tokens else None
+    plan = FilterPlan(passages, config, _frames(inputs, context), labels, tokenizer)
     done = FilterProgress(out)
     context.progress(done.rows, total, kept=done.kept_rows)
     # A model has threads of its own, and its memory only once.
@@ -66,11 +69,15 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
 
 
 def identity(config: FilterConfig, context: Context) -> dict[str, Any]:
-    """Return which labels and models the output depends on; nothing where there are none."""
+    """Return which labels, models and tokenizer the output depends on, as far as there are any."""
     run = RunFolder(context.project / "runs" / context.run_name)
     labels = hash_labels(read_labels(context.project), run.stage_folder(CHUNKS))
-    models = identify_models(locate_models(config, context.project))
-    return {**models, LABELS_HASH: labels} if labels else {**models}
+    found: dict[str, Any] = identify_models(locate_models(config, context.project))
+    if labels:
+        found[LABELS_HASH] = labels
+    if config.max_tokens:
+        found["tokenizer"] = file_hash(context.student_folder / _TOKENIZER)
+    return found
 
 
 def _batches(inputs: Inputs, done: int) -> Iterator[list[dict[str, Any]]]:

@@ -1,3 +1,7 @@
+import pytest
+from pydantic import ValidationError
+
+from domainforge.filters.rows import FilterConfig
 from tests.filters.passages import VELTREN_IN_GERMAN, find_reason, make_row, make_text
 
 GERMAN = (
@@ -42,3 +46,26 @@ def test_close_relatives_are_not_told_apart() -> None:
     danish = "Broen over floden blev bygget af en ingeniør fra byen, og den står der endnu i dag."
     row = make_text(norwegian, passage=danish)
     assert find_reason(row) is None
+
+
+def test_a_language_that_is_set() -> None:
+    german = make_row(*GERMAN, passage=VELTREN_IN_GERMAN)
+    assert find_reason(german, language="de") is None
+    assert find_reason(german, language="en") == "wrong_language"
+    # Without a passage that says which it should be.
+    free = make_row(*GERMAN, basis="free")
+    assert find_reason(free) is None
+    assert find_reason(free, language="en") == "wrong_language"
+    given = make_row(*GERMAN, given=True, passage="")
+    assert find_reason(given) is None
+    assert find_reason(given, language="en") == "wrong_language"
+    assert find_reason(make_text(VELTREN_IN_GERMAN), language="de") is None
+    short = make_row("Wer entwarf die Brücke?", "Ilse Varga", basis="free")
+    assert find_reason(short, language="en") is None
+
+
+def test_what_is_no_language() -> None:
+    assert FilterConfig(language=False).language == "no"  # what YAML 1.1 makes of `no`
+    for unknown in ("german", "DE", "xx", "zxx", 1, ["de"]):
+        with pytest.raises(ValidationError, match="ISO 639-1"):
+            FilterConfig(language=unknown)
