@@ -8,6 +8,42 @@ from domainforge.stage import Settings
 from domainforge.teacher.config import TeacherConfig
 
 
+class QualityConfig(Settings):
+    """A classifier of rows, learned from the labels of `domainforge review`."""
+
+    min_probability: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Rows that are less likely to be kept by you are dropped (`low_quality`); at "
+        "0.5 keep and drop are as likely, however many of each you gave. null only scores. "
+        "Nothing is dropped or scored by a classifier that can't be told from chance.",
+    )
+
+
+class DifficultyConfig(Settings):
+    """Scores rows by the base student's own loss: the share of it that the question leaves."""
+
+    min: float | None = Field(
+        None,
+        ge=0,
+        description="Rows with a lower `ifd` are dropped (`too_easy`): the student needs nothing "
+        "but the question to say the answer. null drops none.",
+    )
+    max: float | None = Field(
+        None,
+        gt=0,
+        description="Rows with a higher `ifd` are dropped (`too_hard`): above 1 the question makes "
+        "the answer less likely. null drops none.",
+    )
+
+    @model_validator(mode="after")
+    def _check_order(self) -> "DifficultyConfig":
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise ValueError("min must be lower than max")
+        return self
+
+
 class JudgeConfig(Settings):
     """Which rows are worth training on; what asks a teacher is off unless it is named."""
 
@@ -68,6 +104,16 @@ class JudgeConfig(Settings):
         le=1,
         description="From which agreement on, counted as for `min_agreement`, an answer without "
         "the passage counts as known.",
+    )
+    quality: QualityConfig | None = Field(
+        None,
+        description="Scores rows by what your labels of `domainforge review` teach; null doesn't, "
+        "`{}` does, with no row dropped.",
+    )
+    difficulty: DifficultyConfig | None = Field(
+        None,
+        description="Scores rows by the base student's own loss; null doesn't, `{}` does, with no "
+        "row dropped.",
     )
 
     @field_validator("needs_document", mode="before")

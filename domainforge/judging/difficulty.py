@@ -8,12 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, model_validator
-
 from domainforge.evaluation.scoring import Candidate, score_answers
+from domainforge.judging.config import DifficultyConfig
 from domainforge.judging.marks import NO_MARK, Mark
 from domainforge.judging.verdicts import scores_of
-from domainforge.stage import Settings
 from domainforge.training.render import prompt_text, tokenize
 from domainforge.training.students import load_model, load_tokenizer
 
@@ -22,29 +20,6 @@ _TOKENS_PER_BATCH = 2048
 _MOST_TOKENS = 2048
 # A student that is this sure of an answer without its question has seen it.
 _LEAST_LOSS = 0.01
-
-
-class DifficultyConfig(Settings):
-    """Scores rows by the base student's own loss: the share of it that the question leaves."""
-
-    min: float | None = Field(
-        None,
-        ge=0,
-        description="Rows with a lower `ifd` are dropped (`too_easy`): the student needs nothing "
-        "but the question to say the answer. null drops none.",
-    )
-    max: float | None = Field(
-        None,
-        gt=0,
-        description="Rows with a higher `ifd` are dropped (`too_hard`): above 1 the question makes "
-        "the answer less likely. null drops none.",
-    )
-
-    @model_validator(mode="after")
-    def _check_order(self) -> "DifficultyConfig":
-        if self.min is not None and self.max is not None and self.min >= self.max:
-            raise ValueError("min must be lower than max")
-        return self
 
 
 class DifficultyScorer:
@@ -98,7 +73,7 @@ class DifficultyScorer:
 
     def _candidates(self, row: Mapping[str, Any]) -> tuple[Candidate, Candidate] | None:
         """Return the last answer of a chat after what was said, and after nothing."""
-        messages = row["messages"] or ()
+        messages: Sequence[Mapping[str, str]] = row["messages"] or ()
         if len(messages) < 2 or messages[-1]["role"] != "assistant":
             return None
         answer = str(messages[-1]["content"])
@@ -113,7 +88,7 @@ class DifficultyScorer:
         """Compare the two losses, in nats per token."""
         if not alone > _LEAST_LOSS:
             return NO_MARK
-        ifd = round(after / alone, 3)
+        ifd = round(after / alone, 4)
         scores = {"ifd": ifd}
         losses = f"loss {after:.2f} after the question, {alone:.2f} without"
         least, most = self._config.min, self._config.max

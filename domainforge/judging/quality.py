@@ -4,31 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
-
+from domainforge.judging.config import QualityConfig
 from domainforge.judging.marks import NO_MARK, Mark
 from domainforge.judging.quality_model import Power, QualityModel, measure_power
 from domainforge.judging.verdicts import scores_of
 from domainforge.labels import Content, Labels, dump
 from domainforge.records import canonical_json, text_hash
-from domainforge.stage import Settings
 
 FEWEST_LABELS = 30
 FEWEST_PASSAGES = 5
 """Of each verdict, so that the rows of some passages can be told by those of others."""
-
-
-class QualityConfig(Settings):
-    """A classifier of rows, learned from the labels of `domainforge review`."""
-
-    min_probability: float | None = Field(
-        None,
-        ge=0,
-        le=1,
-        description="Rows that are less likely to be kept by you are dropped (`low_quality`); at "
-        "0.5 keep and drop are as likely, however many of each you gave. null only scores. "
-        "Nothing is dropped or scored by a classifier that can't be told from chance.",
-    )
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,17 @@ from typing import Any
 import pyarrow as pa
 
 from domainforge.context import Context
+from domainforge.filters.reviewed import read_labels
 from domainforge.generation.foresight import CallCount
 from domainforge.judging.bias import Bias
 from domainforge.judging.choice import Best, find_repeated
-from domainforge.judging.config import JudgeConfig
+from domainforge.judging.config import DifficultyConfig, JudgeConfig
 from domainforge.judging.costs import Bound, bound_calls
+from domainforge.judging.difficulty import DifficultyScorer
 from domainforge.judging.inquiry import Court, Inquiry, foresee_rows
 from domainforge.judging.marks import HeardVerdicts, Scorer, mark_rows
 from domainforge.judging.panel import open_panel, said_by
+from domainforge.judging.quality import hash_lesson, learn_quality
 from domainforge.judging.record import note_of_calibration
 from domainforge.judging.verdicts import VERDICT_SCHEMA
 from domainforge.passages import PassageStore
@@ -45,7 +48,14 @@ def run(config: JudgeConfig, inputs: Inputs, out: Output, context: Context) -> S
         figures, notes = _ask(config, inputs, out, context)
         verdicts = (row for b in read_batches(out.folder / VERDICTS) for row in b.to_pylist())
         scorers.append(HeardVerdicts(verdicts))
-    # Other scorers go here: each gets the rows that the ones before let stay.
+    # Each gets the rows that the ones before let stay.
+    if config.difficulty is not None:
+        scorers.append(_open_difficulty(config.difficulty, inputs.count("dedup"), context))
+    if config.quality is not None:
+        learned = learn_quality(config.quality, read_labels(context.project), context.seed)
+        figures, notes = {**figures, **learned.figures}, [*notes, learned.note]
+        if learned.scorer is not None:
+            scorers.append(learned.scorer)
     batches: Callable[..., Iterator[pa.RecordBatch]] = partial(inputs.batches, "dedup")
     best = Best(find_repeated(batches(columns=("id", "cluster", "side"))))
     if scorers:
@@ -54,6 +64,13 @@ def run(config: JudgeConfig, inputs: Inputs, out: Output, context: Context) -> S
         best.take(batch)
     account = _write(batches(), best, out, inputs.count("dedup"), context)
     return StageResult(account, tuple(notes), figures)
+
+
+def _open_difficulty(config: DifficultyConfig, total: int, context: Context) -> Scorer:
+    def tell(done: int) -> None:
+        context.progress(done, total, what="student's loss")
+
+    return DifficultyScorer(config, context.student_folder, tell)
 
 
 def asks_teacher(config: JudgeConfig, context: Context) -> bool:
@@ -79,9 +96,16 @@ def judge_teacher(config: JudgeConfig, context: Context) -> TeacherConfig:
 
 
 def identify(config: JudgeConfig, context: Context) -> dict[str, Any]:
-    """What rows depend on besides config and inputs: the prompts, and who is asked."""
-    if not config.asks:
-        return {}
+    """What rows depend on besides config and inputs: prompts, who is asked, labels, the student."""
+    found: dict[str, Any] = {}
+    if config.quality is not None:
+        found["labels"] = hash_lesson(read_labels(context.project))
+    if config.difficulty is not None:
+        found["student"] = context.student_identity
+    return {**found, **_identify_asked(config, context)} if config.asks else found
+
+
+def _identify_asked(config: JudgeConfig, context: Context) -> dict[str, Any]:
     from domainforge.teacher.session import open_gate, teacher_identity
 
     teacher = judge_teacher(config, context)

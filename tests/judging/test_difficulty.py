@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from domainforge.judging.difficulty import DifficultyConfig, DifficultyScorer
+from domainforge.judging.config import DifficultyConfig
+from domainforge.judging.difficulty import DifficultyScorer
 from domainforge.judging.marks import mark_rows
 from tests.judging.rows import make_row
 from tests.support.tiny_student import make_tiny_student
@@ -17,8 +18,12 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows() -> list[dict[str, Any]]:
-    answers = ("The keeper.", "The lamp of the harbour burns oil every night.", "Bread")
-    made = [make_row("Who opens the mill?", answer) for answer in answers]
+    said = (
+        ("Who opens the mill?", "The keeper."),
+        ("What burns? " * 9, "The lamp of the harbour burns oil every night."),
+        ("keeper bread " * 30, "Bread"),
+    )
+    made = [make_row(*pair) for pair in said]
     return [{**row, "id": str(at), "reason": None, "scores": "{}"} for at, row in enumerate(made)]
 
 
@@ -45,7 +50,7 @@ def test_it_is_the_loss_after_the_question_over_the_loss_without(student: Path) 
         question, answer = (message["content"] for message in row["messages"])
         after = loss_by_hand(student, f"{head}{question}{tail}", answer)
         alone = loss_by_hand(student, f"{head}{tail}", answer)
-        assert mark.scores["ifd"] == pytest.approx(after / alone, abs=0.002)
+        assert mark.scores["ifd"] == pytest.approx(after / alone, abs=0.0002)
         assert mark.reason is None
 
 
@@ -72,7 +77,7 @@ def test_batches_change_nothing_and_progress_is_told(student: Path) -> None:
     whole = scorer.score(rows())
     alone = [scorer.score([row])[0] for row in rows()]
     for one, other in zip(whole, alone, strict=True):
-        assert one.scores["ifd"] == pytest.approx(other.scores["ifd"], abs=0.0011)
+        assert one.scores["ifd"] == pytest.approx(other.scores["ifd"], abs=0.0002)
     assert told == [3, 4, 5, 6]
     assert scorer.score([]) == []
 

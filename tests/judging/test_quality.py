@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from domainforge.judging.config import QualityConfig
 from domainforge.judging.marks import mark_rows
 from domainforge.judging.quality import (
     Learned,
-    QualityConfig,
     hash_lesson,
     learn_quality,
     read_lesson,
