@@ -114,19 +114,22 @@ def _find_edges(flags, size, edges):
 
 
 @kernel
+def _eight_bytes(folded, start):
+    """Return the bytes from `start` on, which need not be where a number begins."""
+    at, shift = start >> 3, np.uint64((start & 7) * 8)
+    return folded[at] >> shift | (folded[at + 1] << np.uint64(1)) << (np.uint64(63) - shift)
+
+
+@kernel
 def _hash_word(folded, start, length):
-    """Hash bytes, read eight at a time from wherever they begin."""
+    """Hash bytes, eight at a time."""
     value = np.uint64(length) * _THREE
-    while True:
-        at, shift = start >> 3, np.uint64((start & 7) * 8)
-        low = folded[at] >> shift
-        eight = low | ((folded[at + 1] << np.uint64(1)) << (np.uint64(63) - shift))
-        if length <= 8:
-            eight &= _HIGHEST_64 >> np.uint64(64 - 8 * length)
-            return _mix(value ^ eight)
-        value = _mix(value ^ eight)
+    while length > 8:
+        value = _mix(value ^ _eight_bytes(folded, start))
         start += 8
         length -= 8
+    last = _eight_bytes(folded, start) & (_HIGHEST_64 >> np.uint64(64 - 8 * length))
+    return _mix(value ^ last)
 
 
 @kernel
