@@ -6,8 +6,9 @@ their inverse document frequency makes words count for little that half of the r
 
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +24,10 @@ _MOST_CHARS = 4_000
 _MOST_WORD_CHARS = 200
 # So many words a question keeps when the names of documents are taken out of it.
 _FEWEST_WORDS = 3
+# Two words of so many letters, and as alike as this, are one word and a slip of the pen.
+_FEWEST_LETTERS = 4
+_SPELT_ALIKE = 0.8
+_FEW_ROWS = 20
 _SAY_LITTLE = frozenset(("yes", "no", "true", "false"))
 
 Ids = npt.NDArray[np.int32]
@@ -42,7 +47,7 @@ class Likeness:
 
     Attributes:
         item: Position of the exam question.
-        jaccard: Of their sets of words.
+        jaccard: Of their sets of words, slips of the pen aside.
         cosine: Of their weighted character n-grams.
         agreement: Of their answers, 0 to 1; 0 where one has none.
     """
@@ -80,8 +85,8 @@ class Names:
         named = [False] * len(words)
         at = 0
         while at < len(words):
-            sizes = self._lengths.get(words[at], ())
-            size = next((n for n in sizes if tuple(words[at : at + n]) in self._titles), 0)
+            known = (tuple(words[at : at + n]) for n in self._lengths.get(words[at], ()))
+            size = next((len(own) for own in known if own in self._titles), 0)
             named[at : at + size] = [True] * size
             at += size or 1
         return named
@@ -103,7 +108,7 @@ class Frequencies:
 
     def __init__(self, names: Names) -> None:
         self.names = names
-        self._asked = 0
+        self.asked = 0
         self._grams = np.zeros(_FEATURES, dtype=np.int64)
         self._words = np.zeros(_FEATURES, dtype=np.int64)
 
@@ -115,15 +120,15 @@ class Frequencies:
                 self._grams[np.unique(np.concatenate([_grams(word) for word in own]))] += 1
             said = {*own, *(word for answer in one.answers for word in _answer_words(answer))}
             self._words[[_feature(word) for word in said]] += 1
-            self._asked += 1
+            self.asked += 1
 
     def gram_weights(self) -> npt.NDArray[np.float64]:
         """Return the inverse document frequency of every n-gram, smoothed as scikit-learn does."""
-        return np.log((1 + self._asked) / (1 + self._grams)) + 1
+        return np.log((1 + self.asked) / (1 + self._grams)) + 1
 
     def word_weight(self, word: str) -> float:
         """Return what a word of an answer is worth."""
-        return math.log((1 + self._asked) / (1 + int(self._words[_feature(word)]))) + 0.1
+        return math.log((1 + self.asked) / (1 + int(self._words[_feature(word)]))) + 0.1
 
 
 class QuestionIndex:
@@ -134,8 +139,6 @@ class QuestionIndex:
         self._frequencies = frequencies
         self._weights = frequencies.gram_weights()
         own = [question_words(item.question, frequencies.names) for item in items]
-        self._sizes = np.array([len(set(words)) for words in own], dtype=np.int64)
-        self._words = _word_matrix(own).T.tocsr()
         self._vectors = self._weigh(own).T.tocsr()
         self._questions = [frozenset(words) for words in own]
         self._answers = [[_answer_words(answer) for answer in item.answers] for item in items]
@@ -143,29 +146,27 @@ class QuestionIndex:
     def find(
         self, asked: Sequence[Asked], min_jaccard: float, min_cosine: float
     ) -> Iterator[list[Likeness]]:
-        """Yield for each question those of the exam that are as alike as one of the two says."""
+        """Yield for each question those of the exam that are as alike as one of the two says.
+
+        Questions that share half of their words have much of their n-grams in common too, so only
+        those are compared word by word.
+        """
         own = [question_words(one.question, self._frequencies.names) for one in asked]
-        shared = (_word_matrix(own) @ self._words).tocsr()
         cosines = (self._weigh(own) @ self._vectors).tocsr()
+        least = min(min_cosine, min_jaccard / 2)
         for at, one in enumerate(asked):
-            size = len(set(own[at]))
-            counts = _row(shared, at)
-            unions = size + self._sizes[list(counts)] - np.array(list(counts.values()))
-            jaccards = dict(zip(counts, np.array(list(counts.values())) / unions, strict=True))
-            near = {
-                item: round(float(cosine), 6)
-                for item, cosine in _row(cosines, at).items()
-                if cosine >= min_cosine
-            }
-            alike = {item for item, share in jaccards.items() if share >= min_jaccard} | set(near)
-            yield [
+            near = {item: cosine for item, cosine in _row(cosines, at) if cosine >= least}
+            likenesses = (
                 Likeness(
                     item,
-                    float(jaccards.get(item, 0.0)),
-                    near.get(item, 0.0),
+                    word_likeness(set(own[at]), self._questions[item]),
+                    round(near[item], 6),
                     self.agreement(item, one),
                 )
-                for item in sorted(alike)
+                for item in sorted(near)
+            )
+            yield [
+                one for one in likenesses if one.cosine >= min_cosine or one.jaccard >= min_jaccard
             ]
 
     def agreement(self, item: int, asked: Asked) -> float:
@@ -182,6 +183,16 @@ class QuestionIndex:
             for wanted in self._answers[item]:
                 best = max(best, self._shared(said, wanted, known))
         return round(best, 6)
+
+    def share(self, item: int, words: frozenset[str]) -> float:
+        """Return how much of the weight of a question's words these are."""
+        asked = self._questions[item]
+        if not asked:
+            return 0.0
+        # In a handful of rows nothing is known of how common words are.
+        even = _FEW_ROWS / (_FEW_ROWS + self._frequencies.asked)
+        part = self._worth(asked & words) + even * len(asked & words)
+        return part / (self._worth(asked) + even * len(asked))
 
     def _shared(self, said: frozenset[str], wanted: frozenset[str], asked: frozenset[str]) -> float:
         said, wanted = (said - asked) or said, (wanted - asked) or wanted
@@ -205,6 +216,26 @@ def question_words(question: str, names: Names) -> list[str]:
     return names.without(split_words(question[:_MOST_CHARS]))
 
 
+def word_likeness(left: Set[str], right: Set[str]) -> float:
+    """Return the Jaccard similarity of two sets of words; a slip of the pen makes no other word."""
+    shared = len(left & right)
+    theirs = sorted(right - left)
+    for word in sorted(left - right):
+        twin = next((other for other in theirs if _is_misspelt(word, other)), None)
+        if twin is not None:
+            theirs.remove(twin)
+            shared += 1
+    union = len(left) + len(right) - shared
+    return shared / union if union else 0.0
+
+
+def _is_misspelt(word: str, other: str) -> bool:
+    if min(len(word), len(other)) < _FEWEST_LETTERS or not (word + other).isalpha():
+        return False
+    compared = SequenceMatcher(None, word[:_MOST_WORD_CHARS], other[:_MOST_WORD_CHARS], False)
+    return compared.real_quick_ratio() >= _SPELT_ALIKE and compared.ratio() >= _SPELT_ALIKE
+
+
 def _answer_words(answer: str) -> frozenset[str]:
     return frozenset(split_words(answer[:_MOST_CHARS]))
 
@@ -220,11 +251,6 @@ def _grams(word: str) -> Ids:
 
 def _feature(text: str) -> int:
     return zlib.crc32(text.encode()) % _FEATURES
-
-
-def _word_matrix(questions: Sequence[Sequence[str]]) -> Any:
-    rows = [[np.array([_feature(w) for w in sorted(set(own))], np.int32)] for own in questions]
-    return _matrix(rows)
 
 
 def _matrix(rows: Sequence[Sequence[Ids]]) -> Any:
@@ -248,8 +274,6 @@ def _unit(matrix: Any) -> Any:
     return matrix
 
 
-def _row(matrix: Any, at: int) -> dict[int, float]:
+def _row(matrix: Any, at: int) -> Iterator[tuple[int, float]]:
     start, stop = matrix.indptr[at], matrix.indptr[at + 1]
-    return dict(
-        zip(matrix.indices[start:stop].tolist(), matrix.data[start:stop].tolist(), strict=True)
-    )
+    return zip(matrix.indices[start:stop].tolist(), matrix.data[start:stop].tolist(), strict=True)

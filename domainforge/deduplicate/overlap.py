@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from domainforge.deduplicate.exact import split_words
 from domainforge.deduplicate.likeness import Asked, Frequencies, Likeness, QuestionIndex
-from domainforge.deduplicate.runs_of_words import RunTable
+from domainforge.deduplicate.runs_of_words import Hit, RunTable
 
 # A row's question that is shorter than a run of words, and stands in the exam question as a whole.
 _FEWEST_HELD_WORDS = 5
 _FEWEST_AGREEMENT = 0.3
+# Words in a row are a match where they carry so much of the weight of the question's words.
+_FEWEST_SHARE = 0.65
 # Documents hold an item where they have so many words of it in a row, or all of a shorter one.
 _VERBATIM_WORDS = 13
 _SHOWN_CHARS = 120
@@ -40,9 +42,9 @@ class OverlapRules:
     """
 
     ngram_words: int = 8
-    min_jaccard: float = 0.8
-    min_cosine: float = 0.95
-    min_answer_cosine: float = 0.45
+    min_jaccard: float = 0.85
+    min_cosine: float = 0.99
+    min_answer_cosine: float = 0.56
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class ExamIndex:
         """Compare rows with the exam, both ways: the row may hold the question, or the reverse."""
         if not self._items:
             return [None] * len(rows)
-        found = [self._shared_run(hit) for hit in self._runs.find([self._said(r) for r in rows])]
+        found = [self._shared_run(hits) for hits in self._runs.find(list(map(self._said, rows)))]
         asked = [(at, one) for at, row in enumerate(rows) for one in row.asked]
         held = self._held.find([self._whole(one) for _, one in asked])
         rules = self._rules
@@ -109,8 +111,10 @@ class ExamIndex:
         """Find documents that hold an item word by word; they may say what it asks about."""
         runs = [self._verbatim.runs(split_words(text)) for text in texts]
         return [
-            hit and Overlap(self._items[hit[0]], SEQUENCE, f"held word by word: {hit[1]!r}")
-            for hit in self._verbatim.find(runs)
+            Overlap(self._items[hits[0].item], SEQUENCE, f"held word by word: {str(hits[0])!r}")
+            if hits
+            else None
+            for hits in self._verbatim.find(runs)
         ]
 
     def _said(self, row: Said) -> Iterator[tuple[str, ...]]:
@@ -122,25 +126,35 @@ class ExamIndex:
             if 2 * inside <= size and not self._names.hold(run):
                 yield run
 
-    def _shared_run(self, hit: tuple[int, str] | None) -> Overlap | None:
-        if hit is None:
-            return None
-        rule = f"{self._rules.ngram_words} words in a row: {hit[1]!r}"
-        return Overlap(self._items[hit[0]], SEQUENCE, rule)
+    def _shared_run(self, hits: Sequence[Hit]) -> Overlap | None:
+        """Take runs that are a good part of a question, or of which there are many on end.
+
+        "What did the king's son do when the ..." are eight words, and say nothing.
+        """
+        for item, own in itertools.groupby(sorted(hits), key=lambda hit: hit.item):
+            runs = list(own)
+            words = frozenset(word for hit in runs for word in hit.run)
+            many = len(set(runs)) > _VERBATIM_WORDS - self._rules.ngram_words
+            if many or self._questions.share(item, words) >= _FEWEST_SHARE:
+                first = next(hit for hit in hits if hit.item == item)
+                rule = f"{self._rules.ngram_words} words in a row: {str(first)!r}"
+                return Overlap(self._items[item], SEQUENCE, rule)
+        return None
 
     def _whole(self, one: Asked) -> list[tuple[str, ...]]:
         own = tuple(split_words(one.question))
         short = _FEWEST_HELD_WORDS <= len(own) < self._rules.ngram_words
         return [own] if short and not self._names.hold(own) else []
 
-    def _holds(self, one: Asked, hit: tuple[int, str] | None) -> Overlap | None:
-        if hit is None:
+    def _holds(self, one: Asked, hits: Sequence[Hit]) -> Overlap | None:
+        if not hits:
             return None
-        item = self._items[hit[0]]
-        agreement = self._questions.agreement(hit[0], one)
+        hit = hits[0]
+        item = self._items[hit.item]
+        agreement = self._questions.agreement(hit.item, one)
         if one.answers and item.answers and agreement < _FEWEST_AGREEMENT:
             return None
-        return Overlap(item, SEQUENCE, f"it holds the row's question: {hit[1]!r}")
+        return Overlap(item, SEQUENCE, f"it holds the row's question: {str(hit)!r}")
 
     def _alike(self, likenesses: Sequence[Likeness]) -> Overlap | None:
         rules = self._rules

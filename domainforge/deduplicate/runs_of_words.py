@@ -2,8 +2,20 @@
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Hit(NamedTuple):
+    """A run of words, and the first item that holds it."""
+
+    item: int
+    run: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return the words."""
+        return " ".join(self.run)
 
 
 class RunTable:
@@ -32,21 +44,21 @@ class RunTable:
         for length in self._lengths:
             yield from _runs(words, length)
 
-    def find(self, texts: Sequence[Iterable[tuple[str, ...]]]) -> list[tuple[int, str] | None]:
-        """Return for each text, given as its runs, the first that an item holds, and the item."""
+    def find(self, texts: Sequence[Iterable[tuple[str, ...]]]) -> list[list[Hit]]:
+        """Return for each text, given as its runs, those that an item holds."""
         known: list[list[tuple[str, ...]]] = [list(runs) for runs in texts]
         hashes = np.array([hash(run) for runs in known for run in runs], dtype=np.int64)
         if not len(self._hashes) or not len(hashes):
-            return [None] * len(texts)
+            return [[] for _ in texts]
         places = np.searchsorted(self._hashes, hashes)
         places[places == len(self._hashes)] = 0
         met = self._hashes[places] == hashes
-        found: list[tuple[int, str] | None] = []
+        found: list[list[Hit]] = []
         start = 0
         for runs in known:
             hits = np.flatnonzero(met[start : start + len(runs)])
-            matches = ((int(self._owners[places[start + at]]), runs[at]) for at in hits)
-            found.append(next((self._name(*match) for match in matches if self._is(*match)), None))
+            matches = [Hit(int(self._owners[places[start + at]]), runs[at]) for at in hits]
+            found.append([hit for hit in matches if self._is(hit)])
             start += len(runs)
         return found
 
@@ -60,11 +72,8 @@ class RunTable:
         self._hashes, first = np.unique(every, return_index=True)
         self._owners = np.array(owners, dtype=np.int32)[first]
 
-    def _is(self, item: int, run: tuple[str, ...]) -> bool:
-        return f" {' '.join(run)} " in f" {' '.join(self._items[item])} "
-
-    def _name(self, item: int, run: tuple[str, ...]) -> tuple[int, str]:
-        return item, " ".join(run)
+    def _is(self, hit: "Hit") -> bool:
+        return f" {hit} " in f" {' '.join(self._items[hit.item])} "
 
 
 def _runs(words: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:

@@ -40,24 +40,27 @@ class SplitConfig(Settings):
         "documents that are trained on, which choose the checkpoint.",
     )
     exam_ngram_words: int = Field(
-        8, ge=1, description="A row that shares so many words in a row with an exam question goes."
+        8,
+        ge=1,
+        description="A row goes that shares so many words in a row with an exam question, where "
+        "they are most of what it asks.",
     )
     exam_jaccard: float = Field(
-        0.8,
+        0.85,
         gt=0,
         le=1,
         description="A row goes whose question is as like an exam question as this (Jaccard "
-        "similarity of their words).",
+        "similarity of their words, typing errors aside).",
     )
     exam_cosine: float = Field(
-        0.95,
+        0.99,
         gt=0,
         le=1,
         description="The same by the cosine of their character n-grams, weighted by how rare they "
         "are (TF-IDF), whatever the answers say.",
     )
     exam_answer_cosine: float = Field(
-        0.45,
+        0.56,
         gt=0,
         le=1,
         description="The same cosine where both answers agree as well: the same question in other "

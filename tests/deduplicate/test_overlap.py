@@ -19,7 +19,7 @@ EXAM = [
     ExamItem("e2", "What does the ferry cost?", ("2.50 crowns",)),
     ExamItem("e3", "Why did the guild of Kirren move the salt house?", ("The river flooded it.",)),
 ]
-RULES = OverlapRules(ngram_words=8, min_jaccard=0.7)
+RULES = OverlapRules(8, min_jaccard=0.7, min_cosine=0.95, min_answer_cosine=0.45)
 # What rows of the same documents ask, so that their common words are known to be common.
 OTHERS = [
     "How many landings does the ferry over the river Osk have?",
@@ -48,12 +48,12 @@ def find(
 
 
 def test_a_shared_run_of_words_is_a_match() -> None:
-    text = "Say it.\nThe bridge, of nine stone arches over the Osk: who built it?"
+    text = "Say it.\nHe designed the bridge, of nine stone arches over the Osk."
     found = find("Say it.", text=text, rules=replace(RULES, ngram_words=7))
     assert found is not None
     assert (found.item.id, found.kind) == ("e1", SEQUENCE)
-    assert str(found) == "e1: 7 words in a row: 'the bridge of nine stone arches over'"
-    assert find("Say it.", text=text, rules=replace(RULES, ngram_words=9)) is None
+    assert str(found) == "e1: 7 words in a row: 'designed the bridge of nine stone arches'"
+    assert find("Say it.", text=text, rules=replace(RULES, ngram_words=10)) is None
 
 
 def test_alike_questions_are_a_match_in_any_order() -> None:
@@ -90,6 +90,24 @@ def test_a_long_answer_that_holds_a_short_one_says_little() -> None:
     assert find(near, long) is None
 
 
+def test_slips_of_the_pen_make_no_other_question() -> None:
+    strict = replace(RULES, min_jaccard=0.85, min_cosine=1, min_answer_cosine=1)
+    typo = "Why did the guidl of Kirren moove the salt house?"
+    found = find(typo, "Nobody knows.", rules=strict)
+    assert found is not None
+    assert "words alike, jaccard 1.00" in str(found)
+    other = "Why did the girls of Kirren leave the salt house?"
+    assert find(other, "Nobody knows.", rules=strict) is None
+
+
+def test_eight_words_that_anybody_would_use_are_no_match() -> None:
+    exam = [ExamItem("p", "What did the guild of Kirren do when the ferry sank off Veltren?")]
+    same = "What did the guild of Kirren do when the winter came?"
+    assert find(same, exam=exam) is None
+    most = "What did the guild of Kirren do when the ferry sank off the harbour?"
+    assert find(most, exam=exam) is not None
+
+
 def test_yes_is_no_evidence_that_two_rows_say_the_same() -> None:
     exam = [ExamItem("e4", "Does the ferry cross the river Osk at night?", ("Yes",))]
     close = "Does the ferry cross the harbour in winter?"
@@ -119,7 +137,7 @@ def test_without_an_exam_nothing_matches() -> None:
 
 def test_to_name_a_document_is_no_give_away() -> None:
     title = "Finn the Giant and the Minister of Lund"
-    exam = [ExamItem("q1", f"In the story {title}: who built the church?", ("A giant",))]
+    exam = [ExamItem("q1", f"In the story {title}: who built the church by night?", ("A giant",))]
     rules = replace(RULES, ngram_words=7)
 
     def named(
@@ -128,11 +146,9 @@ def test_to_name_a_document_is_no_give_away() -> None:
         return find(question, answer, rules=rules, titles=titles, exam=exam)
 
     said = f"Complete what {title} says: he hid behind the ____"
-    assert named(said, titles=()) is not None
     assert named(said) is None
-    assert named(f"In the story {title}: where did he hide?", titles=()) is not None
     assert named(f"In the story {title}: where did he hide?") is None
-    assert named(f"the minister of lund: who built the church? {title}") is not None
+    assert named(f"the minister of lund: who built the church by night? {title}") is not None
     assert named("Who was it that built the church of Lund?", answer="A giant") is not None
 
 

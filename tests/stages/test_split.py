@@ -306,8 +306,16 @@ def test_documents_may_say_what_the_exam_asks() -> None:
 def test_exam_settings_are_read() -> None:
     row = chat("a.md", "Who designed the bridge of nine arches then?")
     assert split([row], exam=EXAM).dropped.num_rows == 0
-    assert split([row], exam=EXAM, exam_ngram_words=6).dropped.num_rows == 1
     assert split([row], exam=EXAM, exam_jaccard=0.5).dropped.num_rows == 1
+    assert split([row], exam=EXAM, exam_cosine=0.6).dropped.num_rows == 1
+    run = chat("a.md", "Who designed the bridge of wood, and nine stone arches in the town?")
+    assert split([run], exam=EXAM).dropped.num_rows == 0
+    assert split([run], exam=EXAM, exam_ngram_words=5).dropped.num_rows == 1
+    same = {"role": "assistant", "content": "Ilse Varga."}
+    asked = {"role": "user", "content": "Whose plan is the bridge of nine arches?"}
+    other = chat("a.md", "", messages=(asked, same))
+    assert split([other], exam=EXAM).dropped.num_rows == 0
+    assert split([other], exam=EXAM, exam_answer_cosine=0.3).dropped.num_rows == 1
 
 
 def test_a_training_row_in_the_cluster_of_a_test_row_is_dropped() -> None:
