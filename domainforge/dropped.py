@@ -19,6 +19,8 @@ from domainforge.show import Place, Row, list_places
 from domainforge.table_writer import read_batches
 
 _MOST_CHARS = 1_500
+_FAULTS = ("failed", "faults")
+_FAULT = "A fault took it; what it was stands in the evidence."
 _SHOWN = ("kind", "messages", "text", "rejected", "prompt", "evidence", "detail")
 
 
@@ -85,7 +87,7 @@ def read_dropped(run: RunFolder, per_reason: int) -> list[DroppedReason]:
         for reason, count in sorted(choice.counts.items(), key=lambda item: (-item[1], item[0])):
             examples = tuple(_example(rows[row_id]) for row_id in choice.ids_of(reason))
             found.append(
-                DroppedReason(stage, reason, count, count / total, explain_reason(reason), examples)
+                DroppedReason(stage, reason, count, count / total, choice.means(reason), examples)
             )
     return found
 
@@ -98,6 +100,7 @@ class _Choice:
         self._most = per_reason
         self._first: dict[str, dict[str, str]] = {}
         self._more: dict[str, list[str]] = {}
+        self._faults = set[str]()
 
     def read(self, place: Place) -> None:
         """Look at a table, whose rows are ordered by id."""
@@ -105,6 +108,12 @@ class _Choice:
             columns = (batch.column(name).to_pylist() for name in ("id", "uri", "reason"))
             for row_id, uri, reason in zip(*columns, strict=True):
                 self._add(row_id, uri or "", plain_reason(reason))
+                if place.folder.name in _FAULTS:
+                    self._faults.add(plain_reason(reason))
+
+    def means(self, reason: str) -> str:
+        """Say what a reason means; of a fault, that it is one."""
+        return explain_reason(reason) or (_FAULT if reason in self._faults else "")
 
     def ids_of(self, reason: str) -> list[str]:
         """Return the ids chosen for a reason."""

@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 
 from domainforge.batches import read_batch
+from domainforge.dropped import read_dropped
 from domainforge.errors import ConfigError, DataError, StorageError
+from domainforge.funnel import read_funnel
 from domainforge.pipeline import STAGES
 from domainforge.run_folder import RunFolder, read_manifest, read_table
 from domainforge.show import find_places, find_run, list_places, select_rows
@@ -70,6 +72,21 @@ def test_dropped_rows_are_those_that_the_account_counts(small: RunFolder) -> Non
         chosen = select_rows(small, "generate", reason=reason)
         assert chosen.total == count
         assert {row["reason"] for _, row in chosen.rows} == {reason}
+
+
+def test_the_way_of_all_rows_adds_up(small: RunFolder) -> None:
+    funnel = read_funnel(small)
+    assert not funnel.faults
+    assert [step.stage for step in funnel.steps] == [
+        "generate",
+        "filter",
+        "dedup",
+        "judge",
+        "split",
+    ]
+    assert funnel.steps[0].left_out == {"cut_off": 2, "off_schema": 1}
+    assert set(funnel.steps[-1].joined) == {"passages as texts", "general rows"}
+    assert [reason.reason for reason in read_dropped(small, 1)][:2] == ["cut_off", "off_schema"]
 
 
 def test_limit_and_row_choose_rows(small: RunFolder) -> None:

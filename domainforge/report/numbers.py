@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from domainforge.wording import printable
 
@@ -17,6 +17,14 @@ def clean(value: Any) -> Any:
 def clip(text: str, most: int) -> str:
     """Shorten a name that is endlessly long."""
     return text if len(text) <= most else f"{text[: most - 1]}\u2026"
+
+
+def with_code(text: str) -> Markup:
+    """Show what stands between backticks as code."""
+    parts = [escape(part) for part in text.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts)
+    )
 
 
 def as_share(value: float) -> str:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from domainforge.forget_rows import PAGE
 from domainforge.report.look import Look
-from domainforge.report.numbers import as_share, clean, clip
+from domainforge.report.numbers import as_share, clean, clip, with_code
 from domainforge.report.rows import coverage_section, reasons_section, scores_section
 from domainforge.report.run import audit_section, run_section, spending_section, stages_section
 from domainforge.report.section import Section
@@ -91,5 +91,6 @@ def _environment() -> Environment:
     )
     environment.filters["count"] = "{:,}".format
     environment.filters["share"] = as_share
+    environment.filters["ticks"] = with_code
     environment.filters["clip"] = partial(clip, most=160)
     return environment

@@ -1,9 +1,10 @@
 """The sections on the way of rows: the funnel, and what each task and document came to."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from domainforge.funnel import Funnel, Step, Way, describe_document, describe_task
+from domainforge.funnel import TEXTS, Funnel, Step, Way, describe_document, describe_task
+from domainforge.records import REPLAY
 from domainforge.report.look import Look
 from domainforge.report.section import Section
 
@@ -59,7 +60,7 @@ def ways_section(look: Look) -> Section:
     return Section("By task and by document", "ways.html", values)
 
 
-def _named(ways: Any, describe: Any) -> list[tuple[str, Way]]:
+def _named(ways: Sequence[Way], describe: Callable[[str], str]) -> list[tuple[str, Way]]:
     return [(describe(way.name), way) for way in ways]
 
 
@@ -72,7 +73,7 @@ def _bars(funnel: Funnel) -> list[Bar]:
         whole = (Piece("rows", 0, 100 * first.came_in / most),)
         bars.append(Bar("planned", first.unit, first.came_in, 0, 1.0, whole))
     for step in steps:
-        pieces = _pieces(step, most)
+        pieces = _pieces(_counts(step, funnel.tasks), most)
         bars.append(
             Bar(
                 step.label,
@@ -87,10 +88,21 @@ def _bars(funnel: Funnel) -> list[Bar]:
     return bars
 
 
-def _pieces(step: Step, most: int) -> tuple[Piece, ...]:
-    """Lay out a bar: what went out, in its parts, then what left."""
+def _counts(step: Step, tasks: Sequence[Way]) -> list[tuple[str, int]]:
+    """Part a bar into what went out, in its parts, what joined, and what left."""
+    if not step.parts:
+        return [("rows", step.went_out), ("lost", step.lost)]
+    joined = {
+        part: sum(way.counts[part] for way in tasks if way.name in (TEXTS, REPLAY))
+        for part in step.parts
+    }
+    own = [(part, count - joined[part]) for part, count in step.parts.items()]
+    return [*own, ("joined", sum(joined.values())), ("lost", step.lost)]
+
+
+def _pieces(counts: Sequence[tuple[str, int]], most: int) -> tuple[Piece, ...]:
+    """Lay a bar's parts one behind the other."""
     found, at = [], 0.0
-    counts = [*(step.parts.items() or [("rows", step.went_out)]), ("lost", step.lost)]
     for kind, count in counts:
         width = min(100 * count / most, 100 - at)
         if width > 0:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from domainforge.cli import app
 from domainforge.reasons import MEANINGS
+from domainforge.report.numbers import with_code
 from domainforge.report.page import write_report
 from domainforge.run_folder import RunFolder
 from tests.support.funnel_run import SECRET, make_funnel_run, put_hostile_filter
@@ -63,10 +64,22 @@ def test_the_page_needs_nothing_else(run: RunFolder) -> None:
 def test_every_reason_shows_the_unknown_too(run: RunFolder) -> None:
     reasons = {tag.select_one("code").text: tag.text for tag in read(run).select("details.reason")}
     assert MEANINGS["unsupported"] in reasons["unsupported"]
+    assert "A fault took it" in reasons["timeout"]
     unknown = reasons["brand_new_reason"]
     assert "nobody has described" in unknown
     assert "evidence 5: 'forty' is not said" in unknown
     assert re.search(r"domainforge trace small [0-9a-f]{16}", unknown)
+
+
+def test_words_between_backticks_are_code_and_nothing_else_is(run: RunFolder) -> None:
+    assert read(run).select_one("#reasons .means code").text == "max_tokens"
+    assert with_code("a `<b>` <i>") == "a <code>&lt;b&gt;</code> &lt;i&gt;"
+
+
+def test_what_joined_at_the_split_is_a_piece_of_its_bar(run: RunFolder) -> None:
+    bars = read(run).select("#funnel svg.bar")
+    widths = {rect["class"][0]: float(rect["width"]) for rect in bars[-1].select("rect")}
+    assert widths == {"train": 47.5, "validation": 7.5, "test": 5, "joined": 7.5, "lost": 2.5}
 
 
 def test_scores_stand_beside_their_threshold(run: RunFolder) -> None:
