@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from domainforge.splitting.keys import Keys, key_of
 
@@ -122,5 +121,5 @@ def _shuffle(groups: Sequence[int], seed: int) -> list[int]:
     # The finaliser of splitmix64 (Steele, Lea and Flood 2014).
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    order: npt.NDArray[np.int64] = np.argsort(mixed ^ (mixed >> np.uint64(31)), kind="stable")
-    return order.tolist()
+    order: list[int] = np.argsort(mixed ^ (mixed >> np.uint64(31)), kind="stable").tolist()
+    return order
