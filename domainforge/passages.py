@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from domainforge.table_writer import read_batches
+from domainforge.table_writer import read_batches, read_columns
 
 _KEPT_ROWS = 4096
 _NAME = "passages.arrow"
@@ -19,7 +18,7 @@ def lay_out(table: Path, scratch: Path) -> Path:
     """Write a table's Parquet shards uncompressed into one file of a folder; returns the file."""
     scratch.mkdir(parents=True, exist_ok=True)
     path = scratch / _NAME
-    schema = pq.read_schema(next(iter(sorted(table.glob("part-*.parquet")))))
+    schema = read_columns(table)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
         for batch in read_batches(table):
             writer.write_batch(batch)

@@ -190,6 +190,11 @@ def read_batches(folder: Path, columns: Sequence[str] | None = None) -> Iterator
             yield from file.iter_batches(batch_size=512, columns=columns)
 
 
+def read_columns(folder: Path) -> pa.Schema:
+    """Return the schema of a table on disk."""
+    return pq.read_schema(min(folder.glob("part-*.parquet")))
+
+
 def count_rows(folder: Path) -> int:
     """Return how many rows a table on disk has."""
     return sum(pq.read_metadata(path).num_rows for path in folder.glob("part-*.parquet"))

@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("files",),
     ("table_writer",),
     ("languages",),
-    ("label_file", "labels", "passages", "run_folder"),
+    ("label_file", "labels", "passages", "row_groups", "run_folder"),
     ("prompt_lines", "reply_layout"),
     ("prompt_judging",),
     ("prompt_header",),

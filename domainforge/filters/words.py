@@ -93,6 +93,7 @@ def missing_words(terms: Iterable[str], written: Mapping[str, str], limit: int =
     return ", ".join(names[:limit]) + (" ..." if len(names) > limit else "")
 
 
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """Fold the commonest endings; crude on purpose, both sides of a comparison get the same."""
     decomposed = unicodedata.normalize("NFKD", word)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from domainforge.context import Context
@@ -25,6 +26,7 @@ from domainforge.generation.coverage import (
 )
 from domainforge.passages import lay_out
 from domainforge.records import GIVEN
+from domainforge.row_groups import group_rows
 from domainforge.run_folder import Inputs, Output, RunFolder
 from domainforge.stage import Account, Stage, StageResult
 from domainforge.table_writer import read_batches
@@ -51,7 +53,7 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
     has_models = any(getattr(config, name) for name in MODEL_FIELDS)
     few = has_models or total - done.rows < _POOL_ROWS
     workers = 1 if few else count_cores()
-    for checked in check_batches(plan, _batches(inputs, done.rows), workers):
+    for checked in check_batches(plan, _batches(inputs, out.scratch, done.rows), workers):
         done.add(checked)
         context.progress(done.rows, total, kept=done.kept_rows)
     done.finish(out)
@@ -80,9 +82,9 @@ def identity(config: FilterConfig, context: Context) -> dict[str, Any]:
     return found
 
 
-def _batches(inputs: Inputs, done: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield the examples, ordered by id, after those that an interrupted run did."""
-    for batch in inputs.batches("generate"):
+def _batches(inputs: Inputs, scratch: Path, done: int) -> Iterator[list[dict[str, Any]]]:
+    """Yield the examples, passage by passage, after those that an interrupted run did."""
+    for batch in group_rows(inputs.folder("generate"), "chunk_id", scratch):
         if done >= batch.num_rows:
             done -= batch.num_rows
             continue
