@@ -6,22 +6,27 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from domainforge.records import canonical_json, chunk_ids_of, stable_id, text_hash
-from domainforge.stage import Settings
 
 Verdict = Literal["keep", "drop"]
 
 
-class Message(Settings):
+class LabelPart(BaseModel):
+    """Base of what a line of labels is made of: unknown keys are faults, nothing changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Message(LabelPart):
     """One message of a chat."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-class Content(Settings):
+class Content(LabelPart):
     """What a row says."""
 
     messages: tuple[Message, ...] = ()
@@ -29,7 +34,7 @@ class Content(Settings):
     rejected: str | None = None
 
 
-class Passage(Settings):
+class Passage(LabelPart):
     """One passage that a row is about."""
 
     document_id: str = ""
@@ -37,7 +42,7 @@ class Passage(Settings):
     chunk_id: str = ""
 
 
-class Label(Settings):
+class Label(LabelPart):
     """What somebody said of one row; the newest line about a row counts.
 
     Attributes:
@@ -72,7 +77,7 @@ class Label(Settings):
         return self.passages[0].chunk_id if self.passages else ""
 
 
-class Undo(Settings):
+class Undo(LabelPart):
     """Takes one label back; what was said before it counts again."""
 
     undo: str
@@ -205,7 +210,7 @@ def _plain(text: str | None) -> str:
     return " ".join((text or "").split())
 
 
-def dump(value: Settings | None) -> str:
+def dump(value: LabelPart | None) -> str:
     """Write a value as one line of JSON, without its end; "" for none."""
     return canonical_json(value.model_dump(mode="json", exclude_defaults=True)) if value else ""
 

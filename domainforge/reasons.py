@@ -61,6 +61,7 @@ MEANINGS: dict[str, str] = {
         "The rejected answer of a preference is empty, the same as the better one, or the "
         "truer of the two."
     ),
+    "reviewed": "Somebody dropped it by hand, with `domainforge review`.",
     # generate
     "cut_off": (
         "The reply reached `max_tokens` before its end, and so did what was asked for after it."
@@ -88,6 +89,9 @@ MEANINGS: dict[str, str] = {
     "unjudged": "The judge gave no score that can be read.",
     "round_trip": "Asked again with the passage, the teacher gives another answer.",
     "known_without_document": "The teacher gives the answer without the passage too.",
+    "low_quality": "A classifier that learned from your labels holds it for one you would drop.",
+    "too_easy": "The student needs nothing but the question to say the answer.",
+    "too_hard": "The question doesn't make the answer likelier to the student.",
     # split
     "exam_overlap": "Gives away a question of the exam, or asks it.",
     "benchmark_overlap": "Gives away an item of a public benchmark, or holds it word by word.",

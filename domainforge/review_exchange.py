@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domainforge.errors import ConfigError, DataError
 from domainforge.label_file import LabelFile
@@ -13,12 +13,11 @@ from domainforge.labels import Content, Label, Labels, Message, Verdict, content
 from domainforge.review import Wanted, count_wanted, find_tables, read_chunks, wanted_rows
 from domainforge.run_folder import RunFolder, storage_errors
 from domainforge.show import find_places
-from domainforge.stage import Settings
 
 _MOST_FAULTS = 20
 
 
-class GivenLabel(Settings):
+class GivenLabel(BaseModel):
     """One line of a file of labels; what was exported along with it is not read.
 
     A line whose `messages`, `text` or `rejected` differ from the row's is an edit.

@@ -11,7 +11,6 @@ from typing import Any
 from domainforge.evaluation.scoring import Candidate, score_answers
 from domainforge.judging.config import DifficultyConfig
 from domainforge.judging.marks import NO_MARK, Mark
-from domainforge.judging.verdicts import scores_of
 from domainforge.training.render import prompt_text, tokenize
 from domainforge.training.students import load_model, load_tokenizer
 
@@ -66,7 +65,7 @@ class DifficultyScorer:
         )
         marks = [NO_MARK] * len(rows)
         for at, after, alone in zip(asked, found[::2], found[1::2], strict=True):
-            marks[at] = self._mark(rows[at], -after, -alone)
+            marks[at] = self._mark(-after, -alone)
         self._done += len(rows)
         self._progress(self._done)
         return marks
@@ -84,7 +83,7 @@ class DifficultyScorer:
             return None
         return Candidate(said, answer), Candidate(self._nothing, answer)
 
-    def _mark(self, row: Mapping[str, Any], after: float, alone: float) -> Mark:
+    def _mark(self, after: float, alone: float) -> Mark:
         """Compare the two losses, in nats per token."""
         if not alone > _LEAST_LOSS:
             return NO_MARK
@@ -92,8 +91,6 @@ class DifficultyScorer:
         scores = {"ifd": ifd}
         losses = f"loss {after:.2f} after the question, {alone:.2f} without"
         least, most = self._config.min, self._config.max
-        if scores_of(row).get("reviewed"):  # a person has decided
-            return Mark(scores)
         if least is not None and ifd < least:
             return Mark(scores, "too_easy", f"ifd {ifd:g} < {least:g}: {losses}")
         if most is not None and ifd > most:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from domainforge.filters.reviewed import REVIEWED
 from domainforge.judging.verdicts import scores_of
 from domainforge.records import canonical_json
 
@@ -40,14 +41,17 @@ class Scorer(Protocol):
 
 
 def mark_rows(rows: Sequence[Row], scorers: Sequence[Scorer]) -> list[Row]:
-    """Return rows with their scores, and reason and evidence where they go."""
+    """Return rows with their scores, and reason and evidence where they go.
+
+    A row that a person chose to keep gets its scores and stays.
+    """
     marked = [dict(row) for row in rows]
     for scorer in scorers:
         staying = [row for row in marked if row["reason"] is None]
         for row, mark in zip(staying, scorer.score(staying), strict=True):
             if mark.scores:
                 row["scores"] = canonical_json({**scores_of(row), **mark.scores})
-            if mark.reason is not None:
+            if mark.reason is not None and not scores_of(row).get(REVIEWED):
                 row["reason"], row["evidence"] = mark.reason, mark.evidence
     return marked
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from domainforge.filters.reviewed import REVIEWED
 from domainforge.judging.config import QualityConfig
 from domainforge.judging.marks import NO_MARK, Mark
 from domainforge.judging.quality_model import Power, QualityModel, measure_power
@@ -95,7 +96,7 @@ class QualityScorer:
         return [self._mark(row, float(at)) for row, at in zip(rows, found, strict=True)]
 
     def _mark(self, row: Mapping[str, Any], probability: float) -> Mark:
-        if scores_of(row).get("reviewed"):
+        if scores_of(row).get(REVIEWED):
             return NO_MARK
         probability = round(probability, 4)
         scores = {"quality": probability}
