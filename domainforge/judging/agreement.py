@@ -15,15 +15,15 @@ _NO_ANSWER = re.compile(
 def agree(question: str, first: str, second: str) -> float:
     """Return how far two answers say the same, 0 to 1.
 
-    That is the share of the content words of the shorter one that the longer one has, so that a
-    sentence agrees with the name in it. Words of the question count for neither, since a false
-    answer repeats them as well. Yes and no, and numbers of which neither has all of the other's,
-    disagree whatever else is said. Words alone: two ways to say a thing don't agree.
+    That is F1 over their content words, those of the question aside: a false answer repeats them
+    as well, and a whole sentence agrees with the name in it. Numbers of which neither answer has
+    all of the other's disagree whatever else is said, and two answers that begin with yes or no
+    are told by that. Words alone: two ways to say a thing don't agree.
     """
     if _NO_ANSWER.match(first) or _NO_ANSWER.match(second):
         return 0.0
-    if says_yes_or_no(first) and says_yes_or_no(second) and words(first)[0] != words(second)[0]:
-        return 0.0
+    if says_yes_or_no(first) and says_yes_or_no(second):
+        return float(words(first)[0] == words(second)[0])
     one, other = set(content_terms(first)), set(content_terms(second))
     if not one or not other:
         return float(words(first) == words(second))
@@ -33,4 +33,4 @@ def agree(question: str, first: str, second: str) -> float:
     numbers, others = set(filter(is_number, one)), set(filter(is_number, other))
     if numbers and others and not (numbers <= others or others <= numbers):
         return 0.0
-    return len(one & other) / min(len(one), len(other))
+    return 2 * len(one & other) / (len(one) + len(other))

@@ -87,8 +87,8 @@ class JudgeConfig(Settings):
         0.5,
         gt=0,
         le=1,
-        description="Share of the shorter answer's content words, those of the question aside, "
-        "that the longer one must have for two answers to agree; their numbers must in any case.",
+        description="From which likeness on two answers agree: F1 of their content words, those of "
+        "the question aside; 0 where their numbers contradict each other.",
     )
     needs_document: Literal["off", "score", "drop"] = Field(
         "off",
@@ -102,8 +102,8 @@ class JudgeConfig(Settings):
         0.8,
         gt=0,
         le=1,
-        description="From which agreement on, counted as for `min_agreement`, an answer without "
-        "the passage counts as known.",
+        description="From which likeness on, counted as for `min_agreement`, an answer without the "
+        "passage counts as known.",
     )
     quality: QualityConfig | None = Field(
         None,

@@ -148,11 +148,13 @@ def test_the_best_of_a_cluster_is_chosen_after_judging(tmp_path: Path) -> None:
 
 def test_what_is_asked_again_must_agree(tmp_path: Path) -> None:
     rows = [make_row(id="good"), make_row(id="off", answer="She carries 90 passengers.")]
-    rows.append(make_row(id="said", question="When was the Sablewren launched?", answer="In 1958"))
+    rows.append(
+        make_row(id="said", question="When was the Sablewren launched?", answer="On 21 June 1958.")
+    )
     with TeacherServer() as server:
         found = Bench(tmp_path, rows).run(server, round_trip=True)
     assert sorted(found.kept) == ["good", "said"]
-    assert found.scores("good") == {"round_trip": 1}
+    assert found.scores("good") == {"round_trip": 0.5}, "the sentence says more"
     assert found.dropped["off"]["reason"] == "round_trip"
     evidence = found.dropped["off"]["evidence"]
     assert "'She carries 90 passengers.'" in evidence
