@@ -112,7 +112,7 @@ CHECKS = (
     Check(
         "unsupported",
         truth.find_unsupported,
-        ("min_support_share", "max_own_words", "require_names"),
+        ("min_support_share", "max_own_words", "require_names", "min_similarity"),
         bases=("passage",),
     ),
     Check(

@@ -18,8 +18,14 @@ _MOST_BETWEEN = 2
 _MOST_WORDS = 8
 # Where sentences end, also in texts whose paragraphs were put together without a space.
 _SENTENCE = re.compile(r"(?<=[^\W\d_]{2}[.!?])[\"')\u201d]*(?=\s|[^\W\d_a-z])|(?<=\d[.!?])\s|\n+")
-_NOUNS = re.compile(r"\b(?:der|die|das|und|dem|den|des|ein|eine|einen|ist|mit|von)\b")
-_NOUNS_SHARE = 0.06
+# The commonest words of English, French, Spanish, Italian and Portuguese, which neither bend names
+# nor write other nouns with a capital.
+_COMMONEST = (
+    "the of and to in is was by on as for with that at from his her le la les de et du une est "
+    "dans que qui el los las del por una il di che della os em uma"
+)
+_PLAIN = frozenset(_COMMONEST.split())
+_PLAIN_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,13 @@ def find_names(text: str) -> Iterator[Name]:
     yield from _make_name(text, run, opens=opens)
 
 
-def capitalises_nouns(text: str) -> bool:
-    """Tell whether a text is in a language that writes every noun with a capital: German."""
-    own = len(text.split())
-    return own > 0 and sum(1 for _ in _NOUNS.finditer(text)) >= _NOUNS_SHARE * own
+def shows_names(sentences: Sequence[Sequence[str]]) -> bool:
+    """Tell whether a text's language shows names by capitals, and leaves them as they are.
+
+    German writes every noun with a capital; Russian and Finnish put endings to names.
+    """
+    own = [word for sentence in sentences for word in sentence]
+    return sum(word in _PLAIN for word in own) > _PLAIN_SHARE * len(own)
 
 
 def split_loosely(text: str) -> list[list[str]]:

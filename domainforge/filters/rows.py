@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from domainforge.filters.limits import ProseConfig
-from domainforge.filters.support import Support, carries, measure_support
+from domainforge.filters.support import Support, carries, measure_similarity, measure_support
 from domainforge.filters.words import content_terms
 from domainforge.languages import LanguageCode
 from domainforge.privacy.regions import PhoneRegion
@@ -148,6 +148,13 @@ class FilterConfig(Settings):
         True,
         description="Drop answers with a name, a day or a unit that the passage doesn't have.",
     )
+    min_similarity: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of the answer's sequences of four characters that must occur in the "
+        "passage or the question; null turns this off (it is a score of every row).",
+    )
     nli_model: str | None = Field(
         None,
         description="Folder of a model of natural language inference (transformers, safetensors, "
@@ -206,6 +213,12 @@ class Row:
         """How much of the answer its source carries; None where it claims nothing ("Yes.")."""
         return self.support_of(self.answer)
 
+    @cached_property
+    def similarity(self) -> float | None:
+        """How much of the answer stands in passage or question letter by letter."""
+        asked = f"{self.said_before}\n{self.question}".strip()
+        return measure_similarity(self.answer, asked, f"{self.passage}\n{self.context}")
+
     def support_of(self, answer: str) -> Support | None:
         """Measure how much of an answer to the question the source carries.
 
@@ -244,6 +257,8 @@ class Row:
             scores["question_related"] = round(self.question_related_share, 4)
         if self.basis == "passage" and self.support is not None:
             scores["support"] = round(self.support.share, 4)
+        if self.basis == "passage" and self.similarity is not None:
+            scores["similarity"] = round(self.similarity, 4)
         return scores
 
 

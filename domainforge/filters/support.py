@@ -17,8 +17,8 @@ from domainforge.filters.facts import (
 )
 from domainforge.filters.names import (
     Name,
-    capitalises_nouns,
     find_names,
+    shows_names,
     split_loosely,
     stands_in,
 )
@@ -36,6 +36,7 @@ _MOST_OTHER_CHARS = 4
 # What people of a place are called by: Canada, Canadian; Japan, Japanese; Israel, Israeli.
 _PEOPLE = ("n", "an", "ian", "ean", "es", "ish", "i", "s")
 _DAYS_APART = 6
+_SEQUENCE = 4
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Source:
     acronyms: frozenset[str]
     dates: frozenset[Date]
     quantities: Mapping[str, set[str]]
-    capitalises_nouns: bool
+    shows_names: bool
 
 
 @lru_cache(maxsize=1024)
@@ -102,7 +103,7 @@ def read_source(text: str) -> Source:
         acronyms=frozenset(_acronyms(text)),
         dates=frozenset(dates),
         quantities=quantities(in_order),
-        capitalises_nouns=capitalises_nouns(text),
+        shows_names=shows_names(sentences),
     )
 
 
@@ -155,6 +156,24 @@ def carries(text: str, terms: Mapping[str, str]) -> list[bool]:
     return [term in source.terms or _has_kin(term, terms[term], source) for term in terms]
 
 
+def measure_similarity(answer: str, asked: str, text: str) -> float | None:
+    """Return which share of an answer's sequences of four characters a text or its question has.
+
+    It sees the order of words where `Support` doesn't. None where the answer claims nothing.
+    """
+    own = _sequences(answer)
+    if not own or says_yes_or_no(answer):
+        return None
+    known, said = _sequences(text), _sequences(asked)
+    return sum(one in known or one in said for one in own) / len(own)
+
+
+@lru_cache(maxsize=1024)
+def _sequences(text: str) -> frozenset[str]:
+    folded = f" {' '.join(words(text))} "
+    return frozenset(folded[at : at + _SEQUENCE] for at in range(len(folded) - _SEQUENCE + 1))
+
+
 def _has_kin(term: str, word: str, source: Source) -> bool:
     """Tell whether a word of the source begins alike: "astonished" for "astonishment"."""
     if word in source.acronyms:
@@ -171,7 +190,7 @@ def _shared_opening(one: str, other: str) -> int:
 
 def _missing_names(answer: str, asked: str, source: Source) -> Iterator[Name]:
     """Yield the names that neither the source nor the question has."""
-    if source.capitalises_nouns:
+    if not source.shows_names:
         return
     in_question, said = split_loosely(asked), content_terms(asked).keys() | set(words(asked))
     for name in find_names(answer):

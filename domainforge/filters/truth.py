@@ -71,11 +71,14 @@ def _unsupported(row: Row, config: FilterConfig) -> Evidence:
             f"support {support.share:.2f} < {config.min_support_share:.2f}; "
             f"not in the {source}: {missing_words(support.missing, support.written)}"
         )
-    if not config.require_names:
-        return None
-    if support.names:
+    if config.require_names and support.names:
         return f"name not in the passage: {', '.join(support.names)}"
-    return f"not in the passage: {', '.join(support.facts)}" if support.facts else None
+    if config.require_names and support.facts:
+        return f"not in the passage: {', '.join(support.facts)}"
+    least, similarity = config.min_similarity, row.similarity
+    if least is None or similarity is None or similarity >= least:
+        return None
+    return f"similarity {similarity:.2f} < {least:.2f} of answer and passage"
 
 
 def _is_told_freely(row: Row, support: Support, config: FilterConfig) -> bool:

@@ -1,10 +1,11 @@
+# ruff: noqa: RUF001
 """How answers are held against a text: names, dates, units, numbers in other words."""
 
 import time
 
 import pytest
 
-from domainforge.filters.support import Support, measure_support
+from domainforge.filters.support import Support, measure_similarity, measure_support
 
 TEXT = (
     "Dr. Ilse Maria Varga (born 3 May 1290) founded the Osk Ferry Company, the OFC, in Veltren, "
@@ -94,6 +95,30 @@ def test_german_nouns_are_no_names() -> None:
 def test_words_of_one_kin_count_and_others_do_not() -> None:
     assert measured("astonishment").share == 1
     assert measured("astrology").share == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (
+            "Город стоит на берегу. Мост построила инженер Ильзе Варга.",
+            "Мост построен Ильзой Варгой",
+        ),
+        ("Kaupunki on joen rannalla, ja sen sillan suunnitteli Ilse Varga.", "Se on Vargan silta"),
+    ],
+)
+def test_names_that_take_endings_are_not_held_to_their_letters(text: str, answer: str) -> None:
+    assert at_fault(answer, text=text) == []
+
+
+def test_similarity_sees_the_order_of_words() -> None:
+    asked = "Who founded it?"
+    assert measure_similarity("The Osk Ferry Company", asked, TEXT) == 1
+    turned = measure_similarity("Company Ferry Osk", asked, TEXT)
+    assert turned is not None
+    assert 0.5 < turned < 1
+    assert measure_similarity("A mill", asked, TEXT) == 0
+    assert measure_similarity("Yes.", asked, TEXT) is None
 
 
 @pytest.mark.parametrize("piece", ["Ilse Varga ", "A. ", "3 May ", "12 km ", "\u0130\u00df", "II "])

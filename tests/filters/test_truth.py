@@ -137,6 +137,13 @@ def test_require_names_is_read() -> None:
     assert find_reason(row, require_names=False) is None
 
 
+def test_min_similarity_is_read() -> None:
+    row = make_row("What does the Rest serve?", "Thursday smoked eel")
+    assert find_reason(row) is None
+    assert find_reason(row, min_similarity=0.5) is None
+    assert find_reason(row, min_similarity=1) == "unsupported"
+
+
 def test_a_reason_or_a_deed_may_be_told_in_other_words() -> None:
     asked = "Why is the Rest at Veltren known for its eel?"
     assert find_reason(make_row(asked, "Cooks adore it.")) is None

@@ -59,7 +59,12 @@ def test_kept_rows_carry_their_scores() -> None:
     kept, dropped = filter_rows(example_table([row]), chunk_table([CHUNK]), FilterConfig())
     assert dropped.num_rows == 0
     (out,) = kept.to_pylist()
-    assert json.loads(out["scores"]) == {"judge": 4.0, "question_related": 1.0, "support": 1.0}
+    assert json.loads(out["scores"]) == {
+        "judge": 4.0,
+        "question_related": 1.0,
+        "support": 1.0,
+        "similarity": 1.0,
+    }
     assert out["reason"] is None
 
 

@@ -44,10 +44,12 @@ def check(*rows: Example) -> tuple[list[dict[str, Any]], list[str], list[str]]:
 
 def test_a_dialogue_that_holds_is_kept_with_its_lowest_scores() -> None:
     (row,), _, _ = check(dialogue(FIRST, SECOND, THIRD))
-    assert json.loads(row["scores"]) == {"question_related": 1.0, "support": 1.0}
+    assert json.loads(row["scores"]) == {"question_related": 1.0, "support": 1.0, "similarity": 1.0}
     loose = ("When was that?", "In 1347, by the almanac")
     (row,), _, _ = check(dialogue(FIRST, loose, THIRD))
-    assert json.loads(row["scores"]) == {"question_related": 1.0, "support": 0.5}
+    scores = json.loads(row["scores"])
+    assert (scores["question_related"], scores["support"]) == (1.0, 0.5)
+    assert 0 < scores["similarity"] < 1
 
 
 @pytest.mark.parametrize(
