@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domainforge.deduplicate.overlap import ExamItem
-from domainforge.errors import DataError
+from domainforge.errors import ConfigError, DataError
 from domainforge.evaluation.exam import ExamPassage, ExamQuestion
 from domainforge.records import Chunk, Example
 from domainforge.run_folder import Inputs, Output
@@ -303,6 +303,34 @@ def test_documents_may_say_what_the_exam_asks() -> None:
     assert found.dropped.num_rows == 0
 
 
+def test_an_exam_question_in_other_words_is_found_by_its_answer() -> None:
+    question = {"role": "user", "content": "By whom was the Veltren bridge of nine arches planned?"}
+    answer = {"role": "assistant", "content": "By Ilse Varga."}
+    others = [*numbered("a.md", 9), *numbered("b.md", 9)]
+    leak = chat("b.md", "", messages=(question, answer))
+    wrong = chat("b.md", "", messages=(question, {**answer, "content": "By the salt guild."}))
+    found = split([leak, wrong, *others], exam=EXAM)
+    (row,) = found.dropped.to_pylist()
+    assert (row["id"], row["reason"]) == (leak.id, "exam_overlap")
+    assert row["evidence"].startswith("exam question e1: asks alike, cosine 0.")
+    assert "answers 1.00; it asks 'Who designed the bridge of nine stone arches" in row["evidence"]
+
+
+def test_no_row_and_no_document_holds_an_item_of_a_benchmark() -> None:
+    item = ExamItem("trivia.jsonl:1", "Which guild of the salt hills owned the ferry in 1347?")
+    quiz = make_chunk("b.md", f"An exercise. {item.question} Write two lines.")
+    asks = chat("a.md", "In 1347, which guild of the salt hills owned the ferry?")
+    chunks = {**CHUNKS, "b.md": quiz}
+    found = split([asks, *numbered("a.md", 4)], chunks=chunks, benchmarks=[item])
+    assert column(found.dropped, "reason") == ["benchmark_overlap"] * 2
+    evidence = {row["kind"]: row["evidence"] for row in found.dropped.to_pylist()}
+    held = "'which guild of the salt hills owned the ferry in 1347'"
+    assert evidence["text"] == f"benchmark question trivia.jsonl:1: held word by word: {held}"
+    assert evidence["chat"].startswith("benchmark question trivia.jsonl:1: 8 words in a row")
+    about = make_chunk("b.md", "The ferry of 1347 was owned by a guild of the salt hills.")
+    assert split([], chunks={**CHUNKS, "b.md": about}, benchmarks=[item]).dropped.num_rows == 0
+
+
 def test_exam_settings_are_read() -> None:
     row = chat("a.md", "Who designed the bridge of nine arches then?")
     assert split([row], exam=EXAM).dropped.num_rows == 0
@@ -418,7 +446,7 @@ def test_rows_balance_audits_pass_and_order_does_not_matter(
     assert len(ids) == len(set(ids)) == len(examples) + len(CHUNKS)
     assert audit_splits(*found[:3], EXAM, units={CHUNKS[uri].id: uri for uri in TEXTS}) == []
     rng.shuffle(examples)
-    again = split(examples, sides, EXAM, validation_share=0.3)
+    again = split(examples, sides, EXAM, shard_rows=3, validation_share=0.3)
     assert [content_hash(table) for table in again] == [content_hash(table) for table in found]
 
 
@@ -514,6 +542,7 @@ def run_stage(
     sides: dict[str, str],
     exam: Path | None = None,
     replay: str | None = None,
+    benchmarks: tuple[str, ...] = (),
 ) -> tuple[Any, Output]:
     tables = {
         "judge": example_table(examples),
@@ -525,7 +554,8 @@ def run_stage(
     out = Output(folder / "splits")
     inputs = Inputs({name: folder / name for name in tables})
     context = replace(make_context(folder, exam_path=exam), replays=replay is not None)
-    config = SplitConfig(replay=ReplayConfig(file=replay or "unread.jsonl"))
+    general_rows = ReplayConfig(file=replay or "unread.jsonl")
+    config = SplitConfig(replay=general_rows, benchmarks=benchmarks)
     return stage.STAGE.run(config, inputs, out, context), out
 
 
@@ -552,6 +582,10 @@ def test_the_stage_writes_its_tables_and_balances(tmp_path: Path) -> None:
     }
     assert out.read("train").num_rows == 20
     assert out.read("dropped").num_rows == 2
+    checks = out.read("audit").to_pylist()
+    assert [row["id"] for row in checks] == [f"{number:02d}" for number in range(1, 13)]
+    assert sum(row["compared"] for row in checks) == 266
+    assert {row["found"] for row in checks} == {0}
     assert result.notes == (
         "20 rows to train on (18 chats, 2 texts), 2 for validation, 3 for test",
         "dropped because they match one of the 1 exam questions: 1",
@@ -616,6 +650,31 @@ def test_a_failed_audit_stops_the_stage(tmp_path: Path) -> None:
     out = Output(tmp_path / "splits")
     with pytest.raises(DataError, match="unit one is in the training side"):
         stage.STAGE.run(SplitConfig(), inputs, out, make_context(tmp_path))
+
+
+def test_benchmarks_are_read_from_the_project(tmp_path: Path) -> None:
+    (tmp_path / "trivia.jsonl").write_text(json.dumps({"question": EXAM[0].question}))
+    rows = [*numbered("a.md", 20), chat("b.md", EXAM[0].question)]
+    result, out = run_stage(tmp_path, rows, HELD_OUT, benchmarks=("trivia.jsonl",))
+    assert result.account.dropped == {"benchmark_overlap": 1}
+    assert "dropped because they match one of the 1 items of benchmarks: 1" in result.notes
+    names = out.read("audit").column("check").to_pylist()
+    assert names[-2:] == ["benchmarks, words in a row", "benchmarks, asked alike"]
+    with pytest.raises(ConfigError, match=r"split\.benchmarks: no such file: none\.jsonl"):
+        run_stage(tmp_path / "other", rows, HELD_OUT, benchmarks=("none.jsonl",))
+
+
+def test_a_changed_benchmark_runs_the_split_again(tmp_path: Path) -> None:
+    config = SplitConfig(benchmarks=("trivia.jsonl",))
+    identify, seen = stage.STAGE.identity, []
+    assert identify is not None
+    for question in ("Who?", "When?"):
+        (tmp_path / "trivia.jsonl").write_text(json.dumps({"question": question}))
+        seen.append(identify(config, make_context(tmp_path)))
+    assert seen[0] != seen[1]
+    (tmp_path / "trivia.jsonl").unlink()
+    with pytest.raises(ConfigError, match="bring the questions as JSON lines"):
+        identify(config, make_context(tmp_path))
 
 
 def test_the_exam_is_part_of_the_fingerprint(tmp_path: Path) -> None:
