@@ -41,8 +41,6 @@ PEERS = {
     "rensa": 5_000_000,
     "gaoya": 5_000_000,
     "datasketch": 1_000_000,
-    "datatrove": 50_000,
-    "text_dedup": 50_000,
 }
 """Peers, and up to how many rows each is run: what would take hours, or all memory, is not."""
 CHECKED_ROWS = 20_000

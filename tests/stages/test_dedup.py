@@ -171,6 +171,58 @@ def test_the_stage_writes_both_tables_and_balances(tmp_path: Path) -> None:
     assert result.figures == {"clusters": 2}
 
 
+def test_no_rows_are_no_fault(tmp_path: Path) -> None:
+    kept = Output(tmp_path / "kept")
+    kept.write(example_table([]))
+    out = Output(tmp_path / "unique")
+    inputs = Inputs({"filter": kept.folder})
+    result = stage.STAGE.run(DedupConfig(), inputs, out, make_context(tmp_path))
+    assert (result.account.total, result.account.balances) == (0, True)
+    assert (out.read().num_rows, out.read("dropped").num_rows) == (0, 0)
+
+
+def test_the_best_candidates_stay_for_the_judge() -> None:
+    rows = [
+        example(QUESTION, ANSWER, sample=at, scores={"support": 0.5 + at / 10}) for at in range(4)
+    ]
+    unique, dropped = dedup(*rows, candidates=2)
+    assert {row["id"] for row in unique} == {rows[3].id, rows[2].id}
+    assert {row["cluster"] for row in unique} == {dropped[0]["cluster"]}
+    assert all(row["evidence"].startswith(rows[3].id) for row in dropped)
+
+
+def test_a_reviewed_row_stays_before_a_better_judged_one() -> None:
+    judged = example(QUESTION, ANSWER, scores={"judge": 1.0, "support": 1.0})
+    reviewed = example(QUESTION, ANSWER, sample=1, scores={"reviewed": 1.0})
+    (unique,), _ = dedup(judged, reviewed)
+    assert unique["id"] == reviewed.id
+
+
+def test_on_disk_and_in_batches_rows_fare_as_in_memory(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    rows = []
+    for at in range(150):
+        said = [rng.choice(["bridge", "osk", "veltren", "ferry", "eel", "salt"]) for _ in range(9)]
+        side, sample = rng.choice(["train", "test"]), at
+        rows += [example(f"{' '.join(said)}?", "Yes", side, sample=sample)]
+        said[rng.randrange(9)] = "tower"
+        rows += [example(f"{' '.join(said)}?", "Yes", "train", sample=sample)]
+    table = example_table(rows)
+    whole = dedup_rows(table, DedupConfig(), 7)
+    assert 0 < whole.dropped.num_rows < len(rows)
+    batches = table.to_batches(max_chunksize=7)
+    config = DedupConfig()
+    decision = stage.decide(batches, config, 7, tmp_path)
+    parts = list(stage.part_rows(batches, decision, config))
+    assert content_hash(pa.concat_tables([part.unique for part in parts])) == (
+        content_hash(whole.unique)
+    )
+    assert content_hash(pa.concat_tables([part.dropped for part in parts])) == (
+        content_hash(whole.dropped)
+    )
+    assert (tmp_path / "texts.arrow").exists()
+
+
 def test_a_threshold_of_zero_is_refused() -> None:
     with pytest.raises(ValueError, match="near_jaccard"):
         DedupConfig(near_jaccard=0)
