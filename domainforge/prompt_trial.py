@@ -185,8 +185,8 @@ def plan_passage(
     form: Form = pipeline.teacher.resolved_form
     if versions[-1].prompt.header.judges is not None:
         raise PromptError(
-            f"{versions[-1].prompt.path}: makes no rows, so there is nothing to compare; what it is "
-            "asked of rows shows in a run: domainforge show RUN verdicts"
+            f"{versions[-1].prompt.path}: makes no rows, so there is nothing to compare; what it "
+            "says of rows shows in a run: domainforge show RUN verdicts"
         )
     last = first_unit(versions[-1].prompt, form, chunks, chunk_id)
     planned = [[last]]

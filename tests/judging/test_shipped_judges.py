@@ -12,9 +12,12 @@ from domainforge.generation.units import Form, Task, plan_units
 from domainforge.judging.config import JudgeConfig
 from domainforge.judging.panel import Panel, What, open_panel
 from domainforge.judging.verdicts import Heard, read_verdict
-from domainforge.prompt_check import try_prompt
+from domainforge.pipeline_file import check_pipeline
+from domainforge.prompt_check import SAMPLE_CHUNKS, try_prompt
+from domainforge.prompt_folder import new_prompt
 from domainforge.prompt_judging import AT_HAND
 from domainforge.prompt_templates import names_in
+from domainforge.prompt_trial import Version, plan_passage, plan_trial
 from domainforge.prompts import load_prompt, parse_prompt
 from tests.generation.prompts import fence, make_chunk
 from tests.generation.test_shipped_prompts import DOCUMENTS, FOLDER, MAKING, NAMES
@@ -119,6 +122,19 @@ def test_they_make_no_rows(tmp_path: Path) -> None:
     task = Task(load_prompt("judge", tmp_path), 1)
     with pytest.raises(PromptError, match="the pipeline file names it under `judge`"):
         list(plan_units([make_chunk("A passage of some words.")], [task], "chat"))
+
+
+def test_there_is_nothing_to_compare_in_what_makes_no_rows(tmp_path: Path) -> None:
+    version = Version("yours", load_prompt("judge", tmp_path))
+    pipeline = check_pipeline({"sources": []}, "p.yaml")
+    for plan in (lambda: plan_passage([version], SAMPLE_CHUNKS, None, pipeline),
+                 lambda: plan_trial([version], SAMPLE_CHUNKS, pipeline, 1)):  # fmt: skip
+        with pytest.raises(PromptError, match="makes no rows"):
+            plan()
+    copy = new_prompt(tmp_path, "mine", "judge")
+    assert open_panel(
+        JudgeConfig(prompt="mine"), lambda name: load_prompt(name, tmp_path)
+    ).prompts["rubric"].path == copy  # fmt: skip
 
 
 @pytest.mark.parametrize(
