@@ -75,6 +75,7 @@ def test_gpu_train_refuses_too_few_tokens() -> None:
         "teacher_memory.py",
         "teacher_budget.py",
         "ingest.py",
+        "filters.py",
     ],
 )
 def test_a_benchmark_says_what_it_claims(name: str) -> None:
@@ -275,3 +276,36 @@ def test_ingest_takes_real_files(tmp_path: Path) -> None:
     options = ("--files", str(files), "--parts", "kinds")
     figures = run_benchmark("ingest.py", *options)
     assert figures["mb_per_s_md_ours"] > 0
+
+
+def write_lines(path: Path, *rows: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_filters_measures_what_is_dropped(tmp_path: Path) -> None:
+    lines = [f"On day {n} the miller Ilse of farm {n} sold grain to Orrin." for n in range(40)]
+    story = {"id": "d", "title": "The mill", "text": "\n\n".join(lines)}
+    asked = [
+        {"id": f"q{n}", "doc_id": "d", "question": f"Who sold grain of farm {n}?", "answers": [who]}
+        for n, who in enumerate(["the miller Ilse", "Ilse", "Ilse", "the smith Tove"])
+    ]
+    for part in ("fairytaleqa_val", "xquad_en"):
+        write_lines(tmp_path / part / "documents.jsonl", story)
+        write_lines(tmp_path / part / "questions.jsonl", *asked)
+    mail = "Subject of the email: Grain.   Body: Dear Orrin, the grain has come. Regards, Ilse"
+    write_lines(tmp_path / "harmless_email" / "rows.jsonl", {"id": "m", "text": mail})
+    pair = {"context": lines[3], "question": "Who sold grain to Orrin?", "group": "g"}
+    said = (("the miller Ilse", 1), ("the miller Tove", 0), ("It was all sold by Tove Lind", 0))
+    rows = [{**pair, "id": answer, "answer": answer, "label": label} for answer, label in said]
+    write_lines(tmp_path / "halueval_qa" / "rows.jsonl", *rows)
+    command = [sys.executable, str(BENCHMARKS / "filters.py"), str(tmp_path), "--show", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert (figures["xquad_en_gold_rows"], figures["xquad_en_gold_dropped"]) == (4, 0.25)
+    assert (figures["harmless_email_gold_rows"], figures["harmless_email_gold_dropped"]) == (2, 0)
+    assert (figures["halueval_qa_made_up_rows"], figures["halueval_qa_made_up_dropped"]) == (1, 1)
+    assert figures["auc_similarity"] == 1
+    assert "the smith Tove" in done.stdout
