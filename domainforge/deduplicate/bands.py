@@ -72,10 +72,12 @@ class KeyStore:
     Attributes:
         scratch: Folder for them; None to hold them all.
         prefix: Begins the files' names.
+        held_bytes: What is held before it goes to the files.
     """
 
     scratch: Path | None
     prefix: str
+    held_bytes: int = _HELD_BYTES
     rows: int = 0
     _held: list[tuple[Keys, Keys]] = field(default_factory=list)
     _held_bytes: int = 0
@@ -87,7 +89,7 @@ class KeyStore:
         self._held_bytes += keys.nbytes
         self.rows += len(rows)
         self._bands = len(keys)
-        if self.scratch is not None and self._held_bytes > _HELD_BYTES:
+        if self.scratch is not None and self._held_bytes > self.held_bytes:
             for band in range(-1, self._bands):
                 with self._path(band).open("ab") as handle:
                     for part in self._parts(band):
@@ -115,10 +117,18 @@ class KeyStore:
 
 @dataclass
 class ShingleStore:
-    """Sorted shingles of many rows, in memory or, where they are many, in a file."""
+    """Sorted shingles of many rows, in memory or, where they are many, in a file.
+
+    Attributes:
+        scratch: Folder for it; None to hold them all.
+        prefix: Begins the file's name.
+        held_bytes: What is held before it goes to the file.
+        size: How many there are.
+    """
 
     scratch: Path | None
     prefix: str
+    held_bytes: int = _HELD_BYTES
     size: int = 0
     _held: list[Keys] = field(default_factory=list)
     _held_bytes: int = 0
@@ -128,7 +138,7 @@ class ShingleStore:
         self._held.append(shingles)
         self._held_bytes += shingles.nbytes
         self.size += len(shingles)
-        if self.scratch is not None and self._held_bytes > _HELD_BYTES:
+        if self.scratch is not None and self._held_bytes > self.held_bytes:
             self._flush(self.scratch)
 
     def whole(self) -> Keys:

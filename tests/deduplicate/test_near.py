@@ -1,13 +1,16 @@
 import random
 from collections import defaultdict
 from itertools import combinations
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domainforge.deduplicate.bands import choose_bands
-from domainforge.deduplicate.near import Clusters, find_clusters, find_matches
+from domainforge.deduplicate.bands import KeyStore, ShingleStore, choose_bands
+from domainforge.deduplicate.blocks import to_array
+from domainforge.deduplicate.near import Clusters, cluster_texts, find_clusters, find_matches
 from domainforge.deduplicate.shingles import Shingling, text_jaccard
 
 VOCABULARY = """
@@ -132,15 +135,60 @@ def test_order_of_input_does_not_matter(texts: list[str], rng: random.Random) ->
     assert {frozenset(order[at] for at in group) for group in mixed} == straight
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.data(), st.sampled_from([1, 3]), st.sampled_from([0.5, 0.8]))
+def test_arrays_threads_and_files_do_not_matter(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, threads: int, least: float
+) -> None:
+    texts = planted(60, 12, seed=data.draw(st.integers(0, 1000)))
+    shingling = Shingling(long_text_words=12)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(texts)), max_size=4)))
+    pieces = [texts[a:b] for a, b in zip([0, *cuts], [*cuts, len(texts)], strict=True)]
+    scratch = tmp_path_factory.mktemp("scratch")
+    arrays = [to_array(piece) for piece in pieces]
+    straight = find_clusters(texts, least, 7, shingling)
+    found = cluster_texts(arrays, least, 7, shingling, scratch=scratch, threads=threads)
+    for one, other in zip(vars(found).values(), vars(straight).values(), strict=True):
+        assert (one == other).all()
+
+
+@pytest.mark.parametrize("held_bytes", [0, 100, 1 << 20])
+def test_keys_and_shingles_come_back_from_files(tmp_path: Path, held_bytes: int) -> None:
+    rng = np.random.default_rng(1)
+    keys = rng.integers(0, 2**32, (3, 50), dtype=np.uint32)
+    rows = np.arange(50, dtype=np.uint32) * 2
+    store = KeyStore(tmp_path, "keys", held_bytes)
+    shingles = ShingleStore(tmp_path, "words", held_bytes)
+    for start in range(0, 50, 10):
+        store.add(rows[start : start + 10], keys[:, start : start + 10])
+        shingles.add(keys[0, start : start + 10])
+    assert any(tmp_path.iterdir()) == (held_bytes < 600)
+    assert (store.row_numbers() == rows).all()
+    for band in range(3):
+        assert (store.band(band) == keys[band]).all()
+    assert (shingles.whole() == keys[0]).all()
+
+
+def test_copies_of_several_names_are_apart_from_none() -> None:
+    text = " ".join(sentence(random.Random(8), 30))
+    near = f"{text} a"
+    for names, labels in (("xyx", [0, 0, 0]), ("xxx", [0, 0, 2]), ("yxx", [0, 0, 0])):
+        for order in ((0, 1, 2), (1, 0, 2)):
+            texts = [(text, text, near)[at] for at in order]
+            found = find_clusters(texts, 0.5, 7, apart=[names[at] for at in order])
+            assert found.labels.tolist() == labels
+
+
 def test_large_groups_of_near_copies_stay_one_cluster() -> None:
     common = " ".join(sentence(random.Random(5), 40))
     texts = [f"{common} {word}{number}" for word in WORDS for number in range(20)]
     assert set(find_clusters(texts, 0.7, 7).labels) == {0}
 
 
+@pytest.mark.parametrize("by_words", [False, True])
 @pytest.mark.parametrize("near_jaccard", [0.3, 0.5, 0.7, 0.9, 1.0])
-def test_bands_miss_hardly_any_pair(near_jaccard: float) -> None:
-    bands, rows = choose_bands(near_jaccard)
+def test_bands_miss_hardly_any_pair(near_jaccard: float, by_words: bool) -> None:
+    bands, rows = choose_bands(near_jaccard, by_words=by_words)
     assert bands * rows <= 192
     assert (1 - near_jaccard**rows) ** bands < 0.001
 
