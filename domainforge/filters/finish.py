@@ -19,6 +19,8 @@ _UNSTOPPED = re.compile("[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff]"
 _REFERENCE = re.compile(r"(?:://|@|www\.)\S*$|\d\S*$")
 _NOTE = re.compile(r"\s*(?:\[[^\[\]\n]{1,40}\]\s*)+$")
 _LAST_WORD = re.compile(r"([^\W\d_]+)$")
+# Looking for notes through a long line would cost time with its square.
+_ENDING_CHARS = 400
 _SHORT_LINE_WORDS = 8
 _FEWEST_WORDS = 4
 _FEWEST_BROKEN_WORDS = 5
@@ -70,7 +72,7 @@ def _unfinished(row: Row, min_words: int) -> Evidence:
         return None
     if is_heading(last) and len(lines) > 1:
         return f"ends with a heading: {last[:80]!r}"
-    end = _NOTE.sub("", last).rstrip().rstrip(_CLOSING).rstrip()
+    end = _NOTE.sub("", last[-_ENDING_CHARS:]).rstrip().rstrip(_CLOSING).rstrip()
     # "(see the bridge," is open, whatever is closed behind it.
     if not end or is_code_line(last):
         return None

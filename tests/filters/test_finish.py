@@ -3,6 +3,7 @@ import pytest
 
 from tests.filters.passages import VELTREN_IN_GERMAN, find_reason, make_row, make_text
 
+ONLY_ENDINGS = ("repetition", "not_prose", "wrong_language", "template_leftover", "markup")
 QUESTION = "Who designed the bridge of nine arches?"
 
 
@@ -47,6 +48,10 @@ def test_how_long_an_answer_must_be_to_need_an_end() -> None:
     row = make_row(QUESTION, "Ilse Varga did. She designed the bridge of stone")
     assert find_reason(row) is None
     assert find_reason(row, min_finished_words=9) == "unfinished"
+
+
+def test_a_line_of_notes_costs_no_time() -> None:
+    assert find_reason(make_text("[1]" * 100_000), skip=ONLY_ENDINGS) is None
 
 
 def test_other_languages() -> None:
