@@ -86,7 +86,7 @@ def _verdict(shown: ReviewRow) -> Text:
     if label.edited is not None:
         text.append(", edited")
     comment = " ".join(printable(label.comment).split())
-    text.append(f" ({label.at[:10]}" + (f": {comment})" if comment else ")"), style=_LABEL)
+    text.append(f" ({printable(label.at[:10])}" + (f": {comment})" if comment else ")"), style=_LABEL)
     return text
 
 
