@@ -40,7 +40,7 @@ def review(
         str | None, typer.Option(metavar="FILE", help="Write the rows as JSON lines to fill in.")
     ] = None,
 ) -> None:
-    """Go through rows one by one: keep, drop, edit; the next run does as you said."""
+    """Go through rows one by one: keep, drop or edit them."""
     from domainforge.errors import ConfigError
     from domainforge.review import Review, Wanted
     from domainforge.review_exchange import export_rows, import_labels

@@ -33,7 +33,7 @@ from tests.support.small_run import (
 from tests.support.teacher_server import TeacherServer
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("init", "run", "status", "show", "trace", "chat", "wizard", "version")
+COMMANDS = ("init", "run", "status", "show", "review", "trace", "chat", "wizard", "version")
 GROUPS = (
     ("prompts", "list"),
     ("prompts", "show"),
