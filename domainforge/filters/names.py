@@ -11,6 +11,8 @@ _TOKEN = re.compile(r"[^\W\d_]+|\d+|[^\w\s'\u2019&.-]|(?<=[^\W\d_]{4})\.(?!\w)|[
 # These stand within the names of people.
 _PARTICLES = "de la le du des von van der del di da al el bin ibn"
 _TITLES = "mr mrs ms miss dr prof professor sir lady st saint herr frau madame monsieur don jr sr"
+_NOBODY = "someone somebody anyone anybody everyone everybody nobody something nothing everything"
+_PRONOUNS = frozenset(_NOBODY.split())
 _JOINS = frozenset(_PARTICLES.split())
 _LEFT_OUT = _JOINS | frozenset(f"{_TITLES} s of the and".split())
 # A middle name and a nickname may stand between the parts of a name.
@@ -116,4 +118,5 @@ def _make_name(text: str, run: Sequence[re.Match[str]], *, opens: bool) -> Itera
 
 
 def _is_function(word: str) -> bool:
-    return word.casefold() in STOP_WORDS or word.casefold() in _JOINS or not word[0].isupper()
+    own = word.casefold()
+    return own in STOP_WORDS or own in _JOINS or own in _PRONOUNS or not word[0].isupper()

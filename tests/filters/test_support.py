@@ -80,6 +80,7 @@ def test_a_name_of_the_question_is_no_claim() -> None:
 
 def test_a_word_with_a_capital_for_its_place_is_no_name() -> None:
     assert at_fault("Probably Ilse Varga. Certainly the ferry.") == []
+    assert at_fault("That Someone saw the ferry") == []
     assert at_fault("It was Probably Ilse Varga.") == ["Probably Ilse Varga"]
 
 
