@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deduping import JACCARD, RUN, report
 
+from domainforge.deduplicate.blocks import Workers
 from domainforge.deduplicate.near import cluster_texts
 from domainforge.deduplicate.shingles import Shingling
 
@@ -22,18 +23,24 @@ class Texts:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._held: list[pa.Array] | None = None
-        if pq.read_metadata(path).num_rows <= _HELD_ROWS:
-            self._held = list(self._read())
+        self._hold = pq.read_metadata(path).num_rows <= _HELD_ROWS
+        self._held: list[pa.Array] = []
 
     def __iter__(self) -> Iterator[pa.Array]:
         """Yield arrays of strings."""
-        yield from self._read() if self._held is None else self._held
+        if self._held:
+            yield from self._held
+            return
+        with Workers() as workers:
+            groups = range(pq.read_metadata(self._path).num_row_groups)
+            for column in workers.map(self._read, groups):
+                if self._hold:
+                    self._held += column.chunks
+                yield from column.chunks
 
-    def _read(self) -> Iterator[pa.Array]:
+    def _read(self, group: int) -> pa.ChunkedArray:
         with pq.ParquetFile(self._path) as file:
-            for batch in file.iter_batches(batch_size=25_000, columns=["text"]):
-                yield batch.column(0)
+            return file.read_row_group(group, columns=["text"], use_threads=False)["text"]
 
 
 def dedup(folder: Path) -> npt.NDArray[np.bool_]:
