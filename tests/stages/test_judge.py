@@ -332,3 +332,13 @@ def answer_of(text: str) -> Any:
         "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
     }
     return Answer(body=json.dumps(body).encode())
+
+
+def test_rows_that_nobody_is_asked_about_stay_and_are_told(tmp_path: Path) -> None:
+    rows = [make_row(id="gap", teacher="none"), make_row(id="chat", basis="free")]
+    with TeacherServer() as server:
+        found = Bench(tmp_path, rows).run(server, prompt="judge", min_score=3, unjudged="drop")
+        assert server.seen == []
+    assert sorted(found.kept) == ["chat", "gap"]
+    assert found.result.notes[0].startswith("2 rows were not judged: made without a teacher")
+    assert found.out.tables["verdicts"]["rows"] == 0
