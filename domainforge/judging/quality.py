@@ -133,6 +133,7 @@ def learn_quality(config: QualityConfig, labels: Labels, seed: int) -> Learned:
         "quality_auc": round(power.auc, 4),
         "quality_auc_low": round(power.low, 4),
         "quality_auc_high": round(power.high, 4),
+        "quality_auc_by_length": round(power.by_length, 4),
         "quality_labels": power.kept + power.dropped,
     }
     if not power.beats_chance:

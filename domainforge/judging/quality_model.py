@@ -39,6 +39,7 @@ class Power:
         high: 99.5 % quantile.
         kept: Labels behind it.
         dropped: The same.
+        by_length: The AUC of nothing but the length of the answer, whichever way round is better.
     """
 
     auc: float
@@ -46,6 +47,7 @@ class Power:
     high: float
     kept: int
     dropped: int
+    by_length: float
 
     @property
     def beats_chance(self) -> bool:
@@ -56,7 +58,8 @@ class Power:
         """Say it in words."""
         return (
             f"AUC {self.auc:.2f}, 99 % {self.low:.2f} to {self.high:.2f}, by cross-validation "
-            f"over {self.kept} kept and {self.dropped} dropped rows"
+            f"over {self.kept} kept and {self.dropped} dropped rows; the length of the answer "
+            f"alone has {self.by_length:.2f}"
         )
 
 
@@ -126,7 +129,11 @@ def measure_power(
         found[asked] = model.probabilities([rows[at] for at in asked])
     low, high = _interval(found, good, passages, seed)
     count = int(good.sum())
-    return Power(_auc(found, good), low, high, count, len(good) - count)
+    length = _auc(
+        np.array([float(len(answer_of(dict(row)) or said_in(dict(row)))) for row in rows]), good
+    )
+    auc, by_length = _auc(found, good), max(length, 1 - length)
+    return Power(auc, low, high, count, len(good) - count, by_length)
 
 
 def words_and_pairs(text: str) -> list[str]:

@@ -52,6 +52,8 @@ def test_rows_like_those_that_were_dropped_go(learned: Learned) -> None:
     assert learned.scorer is not None
     assert learned.figures["quality_auc_low"] > 0.9
     assert learned.figures["quality_labels"] == 40
+    assert learned.figures["quality_auc_by_length"] > 0.9
+    assert "the length of the answer alone has" in learned.note
     good, bad = make_rows(5, 1, good=True), make_rows(5, 2, good=False)
     rows = mark_rows([*good, *bad], [learned.scorer])
     assert [row["reason"] for row in rows] == [None] * 5 + ["low_quality"] * 5
