@@ -107,6 +107,13 @@ class KeyStore:
             parts = [np.fromfile(self._path(band), dtype=np.uint32), *parts]
         return np.concatenate(parts) if parts else np.empty(0, np.uint32)
 
+    def clear(self) -> None:
+        """Forget all keys."""
+        self._held = []
+        if self.scratch is not None:
+            for band in range(-1, self._bands):
+                self._path(band).unlink(missing_ok=True)
+
     def _parts(self, band: int) -> Sequence[Keys]:
         return [rows if band < 0 else np.ascontiguousarray(keys[band]) for rows, keys in self._held]
 
@@ -142,11 +149,12 @@ class ShingleStore:
             self._flush(self.scratch)
 
     def whole(self) -> Keys:
-        """Return all of them, one after the other."""
+        """Return all of them, one after the other; the store is empty then."""
         if self.scratch is not None and self._held_bytes < 4 * self.size:
             self._flush(self.scratch)
             return np.memmap(self._path(self.scratch), dtype=np.uint32, mode="r")
-        return np.concatenate(self._held) if self._held else np.empty(0, np.uint32)
+        held, self._held = self._held, []
+        return np.concatenate(held) if held else np.empty(0, np.uint32)
 
     def _flush(self, scratch: Path) -> None:
         with self._path(scratch).open("ab") as handle:

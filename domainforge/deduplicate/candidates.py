@@ -121,7 +121,7 @@ def find_buckets(
     workers: Workers,
     references: int = 0,
 ) -> Buckets:
-    """List the rows whose key in a band isn't alone, for each band."""
+    """List the rows whose key in a band isn't alone, for each band; the keys are gone then."""
     from domainforge.deduplicate.linking import list_buckets, select_pairs
 
     rows = keys.row_numbers()
@@ -135,7 +135,9 @@ def find_buckets(
         return found
 
     bands = range(family.bands) if len(rows) > 1 else ()
-    return Buckets(list(workers.map(work, bands)), is_candidate)
+    buckets = list(workers.map(work, bands))
+    keys.clear()
+    return Buckets(buckets, is_candidate)
 
 
 def shingle_candidates(
