@@ -57,6 +57,7 @@ def test_what_is_told_is_what_the_run_asks(tmp_path: Path) -> None:
         assert server.repeats == 0
 
 
+@pytest.mark.slow
 def test_what_would_stop_the_judge_stops_the_run_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
