@@ -16,6 +16,8 @@ _LABEL = re.compile(r"^\s*([A-Z][A-Za-z ]{0,20}):[ \t]*(.*)$")
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?]+|(?=\n)|$)")
 _FORM = re.compile(r"^(=== [a-z]{8} (?:.*\.)?(.+) ===)$(?:\n\((.+)\)$)?", re.MULTILINE)
 _FENCED = re.compile(r"<passage (\w+)>\n(.*?)\n</passage \1>", re.DOTALL)
+_OPEN = "the a an and or but because if than its their our your whose although unless whereas"
+_OPEN_WORDS = frozenset(_OPEN.split())
 _QUESTIONS = (
     "What does {title} say about {topic}?",
     "According to {title}, what is known of {topic}?",
@@ -91,7 +93,11 @@ class Speaker:
         question = self._random.choice(_QUESTIONS).format(title=self._title, topic=topic)
         size = self._random.randint(3, max(3, len(words)))
         first = self._random.randrange(max(1, len(words) - size + 1))
-        answer = " ".join(words[first : first + size])
+        said = words[first : first + size]
+        # A teacher that breaks off has its own faults; this one ends where it may.
+        while len(said) > 1 and said[-1].lower().strip(",;:") in _OPEN_WORDS:
+            said.pop()
+        answer = " ".join(said).rstrip(",;:")
         return {"question": question, "answer": answer, "quote": quote}
 
     def _fill(self, schema: dict[str, Any], name: str, cited: dict[str, str]) -> Any:
