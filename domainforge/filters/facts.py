@@ -26,6 +26,15 @@ celsius, fahrenheit, kelvin
 kw kilowatt, mw megawatt, gw gigawatt
 dollar, euro, pound, yen, rupee, crown, franc, cent
 """
+_SYMBOLS = {
+    "\u00b0": "degree",
+    "\u00b0c": "celsius",
+    "\u00b0f": "fahrenheit",
+    "$": "dollar",
+    "\u20ac": "euro",
+    "\u00a3": "pound",
+    "\u00a5": "yen",
+}
 _NUMERIC_DATE = re.compile(
     r"\b\d{4}-(?P<m>\d\d?)-(?P<d>\d\d?)\b|\b(?P<one>\d\d?)[./](?P<two>\d\d?)[./]\d{2,4}\b"
 )
@@ -73,6 +82,12 @@ _WAYS = _other_ways()
 def other_ways(term: str) -> frozenset[str]:
     """Return the terms that say the same: 3, "third" and "III"; "km" and "kilometre"."""
     return _WAYS.get(term, frozenset())
+
+
+def read_symbols(text: str) -> set[str]:
+    """Return the terms that stand as symbols in a text: of "30 °C" degree and Celsius."""
+    folded = text.casefold()
+    return {stem(word) for symbol, word in _SYMBOLS.items() if symbol in folded}
 
 
 def follows(number: str, answer: str, known: Set[str]) -> bool:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from domainforge.filters.vocabulary import STOP_WORDS
 from domainforge.filters.words import fold, words
 
-_TOKEN = re.compile(r"[^\W\d_]+|\d+|[^\w\s'\u2019&.-]|(?<=[^\W\d_]{4})\.(?!\w)|[.!?](?=\s*\n)|\n")
+_TOKEN = re.compile(r"[^\W\d_]+|\d+|[^\w\s'\u2019&.-]|\.(?!\w)|\n")
 # These stand within the names of people.
 _PARTICLES = "de la le du des von van der del di da al el bin ibn"
 _TITLES = "mr mrs ms miss dr prof professor sir lady st saint herr frau madame monsieur don jr sr"
+_JOINING_LONG = frozenset({"of", "and", "the", "for", "&", "de", "du", "la", "des", "y", "et"})
 _NOBODY = "someone somebody anyone anybody everyone everybody nobody something nothing everything"
 _PRONOUNS = frozenset(_NOBODY.split())
 _JOINS = frozenset(_PARTICLES.split())
@@ -54,6 +55,8 @@ def find_names(text: str) -> Iterator[Name]:
     opening = opens = True
     for found in _TOKEN.finditer(text):
         word = found.group()
+        if word == "." and run and _is_short(run[-1].group()):
+            continue
         inside = word[0].isupper() or (run and (word.casefold() in _JOINS or word.isdecimal()))
         if inside:
             if not run:
@@ -64,6 +67,22 @@ def find_names(text: str) -> Iterator[Name]:
             run = []
         opening = not word[0].isalnum() and word in ".!?\n:"
     yield from _make_name(text, run, opens=opens)
+
+
+def find_long_names(text: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of names that "of" and "and" join: what an acronym may stand for."""
+    run: list[str] = []
+    for token in (*text.split(), ""):
+        word = token.strip(".,;:!?()[]\"'\u2019\u201c\u201d")
+        if word[:1].isupper():
+            run.append(word.casefold())
+        elif word not in _JOINING_LONG:
+            if len(run) > 1:
+                yield tuple(run)
+            run = []
+        if word != token.rstrip("\"'\u2019\u201d") and len(run) > 1:  # a mark ends it
+            yield tuple(run)
+            run = []
 
 
 def shows_names(sentences: Sequence[Sequence[str]]) -> bool:
@@ -100,6 +119,11 @@ def _follows(rest: Sequence[str], sentence: Sequence[str], start: int) -> bool:
             return False
         start += 1
     return True
+
+
+def _is_short(word: str) -> bool:
+    """Tell whether a full stop shortens a word: an initial, a title."""
+    return len(word) == 1 or word.casefold() in _LEFT_OUT
 
 
 def _make_name(text: str, run: Sequence[re.Match[str]], *, opens: bool) -> Iterator[Name]:

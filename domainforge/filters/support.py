@@ -14,9 +14,11 @@ from domainforge.filters.facts import (
     missing_units,
     other_ways,
     quantities,
+    read_symbols,
 )
 from domainforge.filters.names import (
     Name,
+    find_long_names,
     find_names,
     shows_names,
     split_loosely,
@@ -70,7 +72,8 @@ class Source:
         openings: Its terms by how they begin.
         sentences: The words of each sentence.
         words: All of them, function words too.
-        acronyms: Its words in capitals, and the first letters of its names.
+        acronyms: Its words in capitals.
+        initials: The first letters of its names of several words.
     """
 
     terms: frozenset[str]
@@ -78,6 +81,7 @@ class Source:
     sentences: tuple[list[str], ...]
     words: frozenset[str]
     acronyms: frozenset[str]
+    initials: frozenset[str]
     dates: frozenset[Date]
     quantities: Mapping[str, set[str]]
     shows_names: bool
@@ -96,11 +100,12 @@ def read_source(text: str) -> Source:
     dates = find_dates(in_order, _DAYS_APART) | find_numeric_dates(text)
     sentences = tuple(split_loosely(text))
     return Source(
-        terms=frozenset(terms.union(*map(other_ways, terms))),
+        terms=frozenset(terms.union(read_symbols(text), *map(other_ways, terms))),
         openings=openings,
         sentences=sentences,
         words=frozenset(word for sentence in sentences for word in sentence),
         acronyms=frozenset(_acronyms(text)),
+        initials=frozenset("".join(word[0] for word in name) for name in find_long_names(text)),
         dates=frozenset(dates),
         quantities=quantities(in_order),
         shows_names=shows_names(sentences),
@@ -130,7 +135,9 @@ def measure_support(
         found |= computed_numbers(answer, source.terms)
     found |= {term for term in claimed if is_number(term) and follows(term, answer, source.terms)}
     found |= _numbers_of_dates(answer, source.dates)
-    names = tuple(_missing_names(answer, asked, whole))
+    spelled_out = _spelled_out(answer, whole)
+    found |= set(map(stem, spelled_out))
+    names = tuple(_missing_names(answer, f"{asked} {' '.join(spelled_out)}", whole))
     absent = {stem(word) for name in names for word in name.words}
     missing = tuple(
         term
@@ -176,7 +183,7 @@ def _sequences(text: str) -> frozenset[str]:
 
 def _has_kin(term: str, word: str, source: Source) -> bool:
     """Tell whether a word of the source begins alike: "astonished" for "astonishment"."""
-    if word in source.acronyms:
+    if word in source.initials:
         return True
     return any(
         max(len(term), len(other)) - _shared_opening(term, other) <= _MOST_OTHER_CHARS
@@ -197,8 +204,6 @@ def _missing_names(answer: str, asked: str, source: Source) -> Iterator[Name]:
         alone = len(name.words) == 1
         if alone and name.opens:
             continue  # any word has a capital there
-        if "".join(word[0] for word in name.words) in source.acronyms:
-            continue
         known = [word in said or stem(word) in said or _has(word, source) for word in name.words]
         there = all(known[1:] if name.opens else known)
         if not (there and (alone or _together(name, (*source.sentences, *in_question)))):
@@ -216,7 +221,7 @@ def _together(name: Name, sentences: Sequence[list[str]]) -> bool:
 def _has(word: str, source: Source) -> bool:
     """Tell whether a name, or that of its people or place, is there: Canada for Canadian."""
     own = stem(word)
-    if word in source.words or word in source.acronyms or own in source.terms:
+    if word in source.words or word in source.initials or own in source.terms:
         return True
     for other in source.openings.get(own[:_ALIKE_CHARS], ()):
         short, long = sorted((own, other), key=len)
@@ -226,13 +231,20 @@ def _has(word: str, source: Source) -> bool:
 
 
 def _acronyms(text: str) -> Iterator[str]:
-    for name in find_names(text):
-        if len(name.words) > 1:
-            yield "".join(word[0] for word in name.words)
     for word in text.replace(".", "").split():
         bare = "".join(filter(str.isalpha, word))
         if len(bare) > 1 and bare.isupper():
             yield bare.casefold()
+
+
+def _spelled_out(answer: str, source: Source) -> list[str]:
+    """Return the words of names that the source has as acronyms."""
+    return [
+        word
+        for name in find_long_names(answer)
+        if "".join(word[0] for word in name) in source.acronyms
+        for word in name
+    ]
 
 
 def _numbers_of_dates(answer: str, dates: frozenset[Date]) -> set[str]:

@@ -11,7 +11,7 @@ TEXT = (
     "Dr. Ilse Maria Varga (born 3 May 1290) founded the Osk Ferry Company, the OFC, in Veltren, "
     "Canada.The ferry is 12 km long and was the third of its kind; Louis XIV saw it in 1685. "
     "Between 4 and 9 June it carries 500 kg of salt. The University of Lund awarded her a prize. "
-    "She was astonished."
+    "She was astonished. It is 30 °C, as NASA says and the Royal Society of Salt."
 )
 
 
@@ -47,6 +47,9 @@ def at_fault(answer: str, asked: str = "What is told?", text: str = TEXT) -> lis
         "twelve kilometres",
         "12 kilometers, the 3rd one",
         "500 kilograms of salt",
+        "30 degrees Celsius",
+        "the National Aeronautics and Space Administration",
+        "It was the RSS",
     ],
 )
 def test_the_same_in_other_words(answer: str) -> None:
@@ -57,6 +60,7 @@ def test_the_same_in_other_words(answer: str) -> None:
     ("answer", "fault"),
     [
         ("It was Ilse Lind", "Ilse Lind"),
+        ("It was Inge Vang", "Inge Vang"),
         ("It was Maria Veltren", "Maria Veltren"),
         ("the Osk Mill Company", "Osk Mill Company"),
         ("the Australian ferry", "Australian"),
@@ -66,6 +70,9 @@ def test_the_same_in_other_words(answer: str) -> None:
         ("on 9 May 1290", "9.5."),
         ("on 1290-05-13", "13"),
         ("12 miles", "12 mil"),
+        ("30 degrees Fahrenheit", "Fahrenheit"),
+        ("the National Aeroplane Institute", "National Aeroplane Institute"),
+        ("It was the RSX", "RSX"),
         ("500 tonnes of salt", "500 ton"),
     ],
 )
@@ -80,6 +87,7 @@ def test_a_name_of_the_question_is_no_claim() -> None:
 
 def test_a_word_with_a_capital_for_its_place_is_no_name() -> None:
     assert at_fault("Probably Ilse Varga. Certainly the ferry.") == []
+    assert at_fault("She founded the OFC. Please ask Dr. Varga.") == []
     assert at_fault("That Someone saw the ferry") == []
     assert at_fault("It was Probably Ilse Varga.") == ["Probably Ilse Varga"]
 
