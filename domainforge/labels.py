@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from domainforge.records import canonical_json, chunk_ids_of, stable_id, text_hash
 
@@ -32,6 +32,12 @@ class Content(LabelPart):
     messages: tuple[Message, ...] = ()
     text: str | None = None
     rejected: str | None = None
+
+    @property
+    def form(self) -> tuple[tuple[str, ...], bool, bool]:
+        """Who speaks in turn, and what else there is; no edit changes it."""
+        roles = tuple(message.role for message in self.messages)
+        return roles, self.text is not None, self.rejected is not None
 
 
 class Passage(LabelPart):
@@ -70,6 +76,12 @@ class Label(LabelPart):
     said: Content
     passages: tuple[Passage, ...] = ()
     scores: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_edit(self) -> "Label":
+        if self.edited is not None and self.edited.form != self.said.form:
+            raise ValueError("an edit must have the same messages, by role")
+        return self
 
     @property
     def chunk_id(self) -> str:

@@ -144,9 +144,7 @@ def _label(
         text=said.text if given.text is None else given.text,
         rejected=said.rejected if given.rejected is None else given.rejected,
     )
-    roles = [[message.role for message in content.messages] for content in (said, wanted)]
-    kinds = [(content.text is None, content.rejected is None) for content in (said, wanted)]
-    if roles[0] != roles[1] or kinds[0] != kinds[1]:
+    if said.form != wanted.form:
         raise DataError(f"row {row['id']}: an edit must have the same messages, by role")
     told = [*(message.content for message in wanted.messages), wanted.text, wanted.rejected]
     if any(text is not None and not text.strip() for text in told):

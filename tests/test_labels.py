@@ -1,14 +1,17 @@
+import json
 import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from domainforge.errors import DataError
 from domainforge.label_file import LABELS, LabelFile
-from domainforge.labels import Content, Label, Labels, content_key, label_row
+from domainforge.labels import Content, Label, Labels, Undo, Verdict, content_key, label_row
 
 ROOT = Path(__file__).parents[1]
 
@@ -179,3 +182,28 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     )
     assert ended.stdout.startswith("True")
     assert "full" in ended.stdout
+
+
+def test_an_edit_that_changes_who_speaks_is_no_label(tmp_path: Path) -> None:
+    line = label_row(row(1), "keep", Labels(), edited=edited("14 days.")).model_dump()
+    line["edited"] = {"text": "No chat any more."}
+    (tmp_path / LABELS).write_text(json.dumps(line) + "\n")
+    with pytest.raises(DataError, match="an edit must have the same messages"):
+        LabelFile(tmp_path).read()
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["keep", "drop", "undo"]))))
+def test_what_counts_is_the_last_that_was_not_taken_back(steps: list[tuple[int, str]]) -> None:
+    lines: list[Label | Undo] = []
+    wanted: dict[int, list[Label]] = {number: [] for number in range(3)}
+    for number, step in steps:
+        if step == "undo" and wanted[number]:
+            lines.append(Undo(undo=wanted[number].pop().label, at=""))
+        elif step in ("keep", "drop"):
+            made = label_row(row(number), cast(Verdict, step), Labels(lines))
+            lines.append(made)
+            wanted[number].append(made)
+    labels = Labels(lines)
+    for number, given_labels in wanted.items():
+        assert labels.find(row(number)) == (given_labels[-1] if given_labels else None)
+    assert len(labels) == sum(map(bool, wanted.values()))

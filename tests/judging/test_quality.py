@@ -13,6 +13,7 @@ from domainforge.judging.quality import (
     read_lesson,
 )
 from domainforge.labels import Content, Label, Labels, label_row
+from domainforge.records import answer_of
 from tests.judging.rows import make_row
 
 GOOD = ("Which {0} does the {1} of Harrow Bend keep?", "The {1} of Harrow Bend keeps the {0}.")
@@ -102,11 +103,12 @@ def test_too_few_labels_are_told(count: int, dropped: int, lack: str) -> None:
 
 def test_an_edited_row_teaches_what_it_says_now() -> None:
     row = make_rows(1)[0]
-    edited = Content.model_validate({"text": "By hand."})
+    by_hand = [{**message, "content": "By hand."} for message in row["messages"]]
+    edited = Content.model_validate({"messages": by_hand})
     kept = label_row(row, "keep", Labels(), edited=edited)
     dropped = label_row(row, "drop", Labels([kept]))
     remark = label_row(make_rows(2)[1], None, Labels(), comment="odd")
-    assert read_lesson(Labels([kept, remark])).rows[0]["text"] == "By hand."
-    assert read_lesson(Labels([dropped])).rows[0]["text"] is None
+    assert answer_of(dict(read_lesson(Labels([kept, remark])).rows[0])) == "By hand."
+    assert answer_of(dict(read_lesson(Labels([dropped])).rows[0])) == answer_of(row)
     hashes = {hash_lesson(Labels(given)) for given in ([kept], [dropped], [kept, remark])}
     assert len(hashes) == 2
