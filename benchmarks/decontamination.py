@@ -142,15 +142,18 @@ def report(half: str, answers: str, measured: dict[str, Measured]) -> dict[str, 
     n = f"{len(clean)} clean rows, {len(leaks['verbatim'].rows)} exam questions"
     print(f"\n{half}, answers {answers}: n = {n}\n")
     table = []
-    curve: dict[str, dict[str, float]] = {}
+    curve: dict[str, dict[str, float] | None] = {}
     for level in LEVELS:
         allowed = int(level * len(clean))
         least = float(clean[allowed])
-        # What the other rules find is found at every threshold; none is strict enough for them.
+        if np.isinf(least):  # the rules that have no threshold of this kind find more already
+            curve[f"{level:.2%}"] = None
+            table.append([f"{level:.2%}", *"-" * (1 + len(leaks))])
+            continue
         shares = {kind: float((one.scores > least).mean()) for kind, one in leaks.items()}
         curve[f"{level:.2%}"] = {"threshold": round(least, 3), **_groups(shares)}
-        reached = "-" if np.isinf(least) else f"{least:.2f}"
-        table.append([f"{level:.2%}", reached, *(f"{share:.1%}" for share in shares.values())])
+        row = [f"{level:.2%}", f"{least:.2f}", *(f"{share:.1%}" for share in shares.values())]
+        table.append(row)
     found = {
         kind: sum(hit is not None for hit in one.found) / max(len(one.rows), 1)
         for kind, one in measured.items()

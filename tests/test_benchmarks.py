@@ -76,6 +76,7 @@ def test_gpu_train_refuses_too_few_tokens() -> None:
         "teacher_budget.py",
         "ingest.py",
         "filters.py",
+        "decontamination.py",
     ],
 )
 def test_a_benchmark_says_what_it_claims(name: str) -> None:

@@ -39,6 +39,10 @@ AUDIT_SCHEMA = pa.schema(
 )
 _SIDES = {"train": "train", "validation": "train", "test": "test"}
 _MOST_FINDINGS = 20
+_OWN = ("id", "kind", "side", "prompt", "prompt_hash", "cluster")
+_SAID = ("messages", "text", "rejected")
+_ABOUT = ("document_id", "chunk_id", "also", "start", "end")
+_COLUMNS = (*_OWN, *_SAID, *_ABOUT)
 
 
 @dataclass
@@ -317,7 +321,7 @@ def _audit_exam(
 
 
 def _rows(folder: Path, place: str) -> Iterator[Row]:
-    for batch in read_batches(folder / place):
+    for batch in read_batches(folder / place, _COLUMNS):
         yield from batch.to_pylist()
 
 

@@ -77,8 +77,8 @@ def split_rows(
 
     A row is on the side of its chunk. Texts are never validation: what they say must be learned.
     General rows (`replay`) are only trained on; those with a reason are dropped for it. All is
-    read three times, since a row's fate depends on the others; in memory are some fifty bytes a
-    row.
+    read three times, once more where something is held out, since a row's fate depends on the
+    others; in memory are some fifty bytes a row.
 
     Raises:
         DataError: A chunk has no side, or a row is about a chunk that isn't there.
