@@ -43,7 +43,7 @@ STAGES: tuple[Stage, ...] = (
     assign.STAGE,  # which documents may be trained on, before anything is written about them
     generate.STAGE,  # chunks -> examples; prompt files, asked of the teacher
     filter.STAGE,  # examples -> kept; every drop has a reason and evidence
-    dedup.STAGE,  # kept -> unique; exact and near
+    dedup.STAGE,  # kept -> unique; seen before, copies, alike
     judge.STAGE,  # unique -> judged; what rows are worth, the best of each cluster
     split.STAGE,  # judged -> train, validation, test; audited
     train.STAGE,  # train -> student
@@ -153,6 +153,7 @@ def run_pipeline(
             load_control(context.find(pipeline.evaluate.control))  # so must a broken control
         if context.replays:
             find_replay(pipeline.split.replay, project)  # and a file that isn't there
+        dedup.find_others(pipeline.dedup, context)  # or an earlier run
         names = [stage.name for stage in STAGES[: last + 1]]
         # So must a broken prompt file.
         asks = generate.STAGE.name in names and generate.asks_teacher(pipeline.generate, context)

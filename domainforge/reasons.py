@@ -80,6 +80,9 @@ MEANINGS: dict[str, str] = {
     # dedup
     "exact_duplicate": "Says the same as the row named, letter case, marks and spaces aside.",
     "near_duplicate": "Shares most of its words with the row named, which ranks higher.",
+    "semantic_duplicate": "Says the same in other words as the row named, which ranks higher.",
+    "seen_before": "An earlier run, or a file of rows, was trained on the same already.",
+    "copies_document": "A text that hardly says more than its passage, word by word.",
     # judge
     "not_best_of_cluster": "Another row of its cluster is worth more.",
     "judged_low": (

@@ -5,9 +5,11 @@ is missed. Two texts are compared by the shingles that suit the shorter one; a t
 and one that is much longer, in words, than any near-duplicate of it are not compared.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +56,20 @@ class Clusters:
     first: npt.NDArray[np.int32]
     linked: npt.NDArray[np.int32]
     jaccard: npt.NDArray[np.float64]
+
+
+class Matches(NamedTuple):
+    """The reference that each text is most like.
+
+    Attributes:
+        best: [text] The reference, or -1.
+        jaccard: [text] How alike those two are.
+        is_copy: [text] Whether it is an exact copy.
+    """
+
+    best: npt.NDArray[np.int32]
+    jaccard: npt.NDArray[np.float64]
+    is_copy: npt.NDArray[np.bool_]
 
 
 def cluster_texts(
@@ -145,44 +161,71 @@ def find_matches(
     Direct pairs only: what is like a text that is like a reference doesn't count. Where more than
     128 references agree in a band and one more MinHash, a text is compared with 128 of them.
     """
-    from domainforge.deduplicate.linking import match_buckets
-
     if not texts or not references:
         return [None] * len(texts)
+    found = match_texts([to_array(texts)], [to_array(references)], near_jaccard, seed, shingling)
+    return [
+        Link(at, int(best), float(jaccard)) if best >= 0 else None
+        for at, (best, jaccard) in enumerate(zip(found.best, found.jaccard, strict=True))
+    ]
+
+
+def match_texts(
+    texts: Iterable[pa.Array],
+    references: Iterable[pa.Array],
+    near_jaccard: float | None,
+    seed: int,
+    shingling: Shingling | None = None,
+    scratch: Path | None = None,
+) -> Matches:
+    """Find for each text the reference that is most like it; see `find_matches`.
+
+    Args:
+        texts: Arrays of strings or binaries; gone through up to three times.
+        references: The same.
+        near_jaccard: None finds exact copies only.
+        seed: Chooses the hash functions.
+        shingling: What similarity is measured by.
+        scratch: Folder for files, which no other call uses.
+    """
+    from domainforge.deduplicate.linking import match_buckets
+
     shingling = shingling or Shingling()
-    arrays = [to_array(references), to_array(texts)]
+    known = sum(len(array) for array in references)
+    arrays = _Both(references, texts)
     families = make_families(near_jaccard, seed, shingling)
     limits = word_limits(near_jaccard, shingling)
     with Workers() as workers:
-        sketches = sketch_texts(arrays, families, limits, workers)
+        sketches = sketch_texts(arrays, families, limits, workers, scratch)
         first = sketches.first
         taken = first == np.arange(len(first))
         best, jaccard = np.full(len(first), -1, np.int32), np.zeros(len(first))
         for family, keys in zip(families, sketches.keys, strict=True):
-            found = find_buckets(keys, family, taken, workers, len(references))
-            shingles, spans = shingle_candidates(arrays, found, family, workers)
-            parted = (len(references), no_two_long(sketches, family))
+            found = find_buckets(keys, family, taken, workers, known)
+            shingles, spans = shingle_candidates(arrays, found, family, workers, scratch)
+            parted = (known, no_two_long(sketches, family))
+            matches = (best, jaccard)
             for salt, bucket in enumerate(found.buckets):
                 match_buckets(
-                    *bucket,
-                    parted,
-                    shingles,
-                    spans,
-                    near_jaccard,
-                    _MOST_COMPARED,
-                    salt,
-                    (best, jaccard),
+                    *bucket, parted, shingles, spans, near_jaccard, _MOST_COMPARED, salt, matches
                 )
-    links: list[Link | None] = []
-    for at in range(len(texts)):
-        row = int(first[len(references) + at])
-        if row < len(references):
-            links.append(Link(at, row, 1.0))
-        elif best[row] >= 0:
-            links.append(Link(at, int(best[row]), float(jaccard[row])))
-        else:
-            links.append(None)
-    return links
+    originals = first[known:]
+    is_copy = originals < known
+    return Matches(
+        np.where(is_copy, originals, best[originals]),
+        np.where(is_copy, 1.0, jaccard[originals]),
+        is_copy,
+    )
+
+
+class _Both:
+    """Two runs of arrays, one after the other, as often as it is asked for."""
+
+    def __init__(self, first: Iterable[pa.Array], second: Iterable[pa.Array]) -> None:
+        self._parts = (first, second)
+
+    def __iter__(self) -> Iterator[pa.Array]:
+        return itertools.chain(*self._parts)
 
 
 def _names_of_copies(

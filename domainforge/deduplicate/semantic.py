@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from domainforge.stage import Settings
 TFIDF: Final = "tfidf"
 _TFIDF_COSINE: Final = 0.7
 _MODEL_COSINE: Final = 0.95
+_MODEL_FILES: Final = (".json", ".safetensors", ".txt", ".model")
 _SAMPLE_ROWS: Final = 20_000
 _BLOCK_ROWS: Final = 2_048
 _CHECKED_PAIRS: Final = 8_192
@@ -97,6 +98,11 @@ def find_model(config: SemanticConfig, find: Callable[[str], Path]) -> Path | No
     return folder
 
 
+def model_files(folder: Path) -> list[Path]:
+    """Return the files that decide what an embedding model makes of a text."""
+    return sorted(path for path in folder.iterdir() if path.suffix in _MODEL_FILES)
+
+
 def find_likenesses(
     sayings: Sayings,
     config: SemanticConfig,
@@ -131,7 +137,7 @@ def find_likenesses(
     check = _Check(sayings, space, small, config.least)
     for pairs in _batches(vectors, keys, config.least - space.slack, seed, found.labels):
         for left, right, cosine in check.links(pairs):
-            _join(found.labels, left, right)
+            join(found.labels, left, right)
             for at, other in ((left, right), (right, left)):
                 if cosine > cosines[at]:
                     found.linked[at], cosines[at] = other, cosine
@@ -181,7 +187,7 @@ def _batches(
     held: list[npt.NDArray[np.float64]] = []
     size = 0
     for pairs in find_pairs(vectors, keys, least, seed):
-        roots = [np.array([_root(labels, at) for at in part]) for part in pairs[:2]]
+        roots = [np.array([find_root(labels, at) for at in part]) for part in pairs[:2]]
         open_ = roots[0] != roots[1]
         held.append(np.column_stack(pairs)[open_])
         size += len(held[-1])
@@ -223,13 +229,15 @@ class _Check:
                     yield int(ends[at, 0]), int(ends[at, 1]), round(float(cosines[at]), 6)
 
 
-def _root(labels: Rows, at: int) -> int:
+def find_root(labels: npt.NDArray[Any], at: int) -> int:
+    """Return the lowest place of a group."""
     while labels[at] != at:
         labels[at] = labels[labels[at]]
         at = int(labels[at])
     return at
 
 
-def _join(labels: Rows, left: int, right: int) -> None:
-    low, high = sorted((_root(labels, left), _root(labels, right)))
+def join(labels: npt.NDArray[Any], left: int, right: int) -> None:
+    """Make two groups one."""
+    low, high = sorted((find_root(labels, left), find_root(labels, right)))
     labels[high] = low

@@ -13,6 +13,8 @@ Vectors = npt.NDArray[np.float32]
 _FEATURES: Final = 1 << 18
 _FOLDED: Final = 1 << 15
 _DIMENSIONS: Final = 192
+# The axes of few texts say nothing of how these differ; their vectors are left as long as they are.
+_FEWEST_FOR_AXES: Final = 512
 # What is longer is cut, so that a hostile row costs no more than another.
 _MOST_CHARS: Final = 20_000
 _MOST_TOKENS: Final = 256
@@ -69,18 +71,16 @@ class TfidfSpace:
             np.log((1 + len(sample)) / (1 + np.bincount(counts.indices, minlength=_FEATURES))) + 1
             for counts in counted
         ]
-        weighed = self._weigh(sample)
-        size = min(_DIMENSIONS, len(sample) - 1)
         self._axes = None
-        if size > 1 and weighed.nnz:
-            svd = TruncatedSVD(size, n_iter=2, random_state=seed)
-            self._axes = svd.fit(_fold_columns(weighed)).components_.T.astype(np.float32)
+        if len(sample) >= _FEWEST_FOR_AXES:
+            svd = TruncatedSVD(_DIMENSIONS, n_iter=2, random_state=seed)
+            weighed = _fold_columns(self._weigh(sample))
+            self._axes = svd.fit(weighed).components_.T.astype(np.float32)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return the short vectors."""
-        if self._axes is None:
-            return np.ones((len(texts), 1), np.float32)
-        return _unit(np.asarray(_fold_columns(self._weigh(texts)) @ self._axes))
+        weighed = _fold_columns(self._weigh(texts))
+        return _unit(weighed.toarray() if self._axes is None else weighed @ self._axes)
 
     def cosines(self, texts: Sequence[str], pairs: npt.NDArray[np.int64]) -> Vectors:
         """Return cosines of the whole weights."""

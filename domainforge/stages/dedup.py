@@ -1,28 +1,26 @@
 """Kept to unique: of rows that say the same the best stay, on each side."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
 from domainforge.context import Context
-from domainforge.deduplicate.near import Clusters, cluster_texts
-from domainforge.deduplicate.shingles import Shingling, text_jaccard
-from domainforge.deduplicate.survivors import Facts, FactSheet, Survivors, choose_survivors
-from domainforge.deduplicate.text_store import TextStore
-from domainforge.records import said_in, stable_id
+from domainforge.deduplicate.deciding import Decision, Rules, decide, explain
+from domainforge.deduplicate.earlier import Earlier, find_earlier
+from domainforge.deduplicate.semantic import SemanticConfig, find_model, model_files
+from domainforge.deduplicate.shingles import Shingling
+from domainforge.files import file_hash
+from domainforge.passages import PassageStore
+from domainforge.records import stable_id
 from domainforge.run_folder import Inputs, Output, storage_errors
 from domainforge.stage import Account, Settings, Stage, StageResult
 from domainforge.tables import EXAMPLE_SCHEMA
-
-_LOOKED_AT = (
-    *("id", "messages", "text", "side", "scores"),
-    *("teacher", "prompt", "chunk_id", "also", "unit"),
-)
 
 
 class DedupConfig(Settings):
@@ -49,19 +47,35 @@ class DedupConfig(Settings):
         "the judge, which keeps the best of them.",
     )
 
-    @property
-    def shingling(self) -> Shingling:
-        """The fields that say what rows are compared by."""
-        return Shingling(self.shingle_chars, self.shingle_words, self.long_text_words)
+    semantic: SemanticConfig | None = Field(
+        None,
+        description="Rows that say the same in other words; null leaves them alone, since a row "
+        "may sound like another and mean something else.",
+    )
+    against: tuple[str, ...] = Field(
+        (),
+        description="Runs of this project, and files or folders of Parquet or JSON lines with "
+        "`messages` or `text`: copies and near-duplicates of what they were trained on are "
+        "dropped (`seen_before`).",
+    )
+    max_copied_share: float | None = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="Texts by the teacher of which more than this stands in their passages word "
+        "by word (share of their runs of five words) only repeat these; null lets them.",
+    )
 
-
-class Decision(NamedTuple):
-    """What becomes of every row, by its number in the order of ids; arrays, and texts on disk."""
-
-    facts: Facts
-    texts: TextStore
-    clusters: Clusters
-    survivors: Survivors
+    def rules(self, seed: int) -> Rules:
+        """Return the fields as what rows are compared by."""
+        return Rules(
+            near_jaccard=self.near_jaccard,
+            shingling=Shingling(self.shingle_chars, self.shingle_words, self.long_text_words),
+            candidates=self.candidates,
+            seed=seed,
+            semantic=self.semantic,
+            max_copied_share=self.max_copied_share,
+        )
 
 
 class Deduplicated(NamedTuple):
@@ -71,67 +85,33 @@ class Deduplicated(NamedTuple):
     dropped: pa.Table
 
 
-def dedup_rows(table: pa.Table, config: DedupConfig, seed: int) -> Deduplicated:
+def dedup_rows(table: pa.Table, rules: Rules) -> Deduplicated:
     """Keep the best rows of every cluster on each side; both tables are ordered by id.
 
-    No cluster is ever lost: each side that had a row of it keeps one at least.
+    No cluster is ever lost: each side that had a row of it keeps one at least, rows that only
+    copy a passage or were seen before aside.
     """
     batches = table.sort_by("id").to_batches()
-    decision = decide(batches, config, seed)
+    decision = decide(batches, rules)
     parts = [Deduplicated(EXAMPLE_SCHEMA.empty_table(), EXAMPLE_SCHEMA.empty_table())]
-    parts += part_rows(batches, decision, config)
+    parts += part_rows(batches, decision, rules)
     return Deduplicated(*(pa.concat_tables(tables) for tables in zip(*parts, strict=True)))
 
 
-def decide(
-    batches: Iterable[pa.RecordBatch],
-    config: DedupConfig,
-    seed: int,
-    scratch: Path | None = None,
-    report: Callable[[int], None] | None = None,
-) -> Decision:
-    """Decide which rows stay.
-
-    Args:
-        batches: All rows, ordered by id.
-        config: What counts as the same.
-        seed: Chooses the hash functions.
-        scratch: Folder for texts and keys; None to hold them in memory.
-        report: Called with the number of rows read.
-    """
-    texts = TextStore(scratch / "texts.arrow" if scratch else None)
-    sheet = FactSheet()
-    read = 0
-    for batch in batches:
-        for row in batch.select(_LOOKED_AT).to_pylist():
-            texts.add(said_in(row))
-            sheet.add(row)
-        read += batch.num_rows
-        if report:
-            report(read)
-    texts.close()
-    facts = sheet.whole()
-    clusters = cluster_texts(
-        texts, config.near_jaccard, seed, config.shingling, apart=facts.made_of, scratch=scratch
-    )
-    survivors = choose_survivors(clusters.labels, facts, config.candidates)
-    return Decision(facts, texts, clusters, survivors)
-
-
 def part_rows(
-    batches: Iterable[pa.RecordBatch], decision: Decision, config: DedupConfig
+    batches: Iterable[pa.RecordBatch], decision: Decision, rules: Rules
 ) -> Iterator[Deduplicated]:
     """Yield the rows of each batch that stay and those that go, with cluster and evidence."""
     first = 0
     for batch in batches:
         table = pa.Table.from_batches([batch]).select(EXAMPLE_SCHEMA.names).cast(EXAMPLE_SCHEMA)
         rows = np.arange(first, first + table.num_rows)
-        labels = decision.clusters.labels[rows]
-        clusters = [stable_id("cluster", _id(decision, label)) for label in labels]
+        # Rows are ordered by id, so the row at a label has the lowest id of the cluster.
+        clusters = [stable_id("cluster", decision.id_of(at)) for at in decision.labels[rows]]
         table = _replace(table, "cluster", clusters)
         stays = decision.survivors.stays[rows]
         dropped = table.filter(pa.array(~stays))
-        why = [_explain(int(row), decision, config) for row in rows[~stays]]
+        why = [explain(int(row), decision, rules) for row in rows[~stays]]
         dropped = _replace(dropped, "reason", [reason for reason, _ in why])
         dropped = _replace(dropped, "evidence", [evidence for _, evidence in why])
         yield Deduplicated(table.filter(pa.array(stays)), dropped)
@@ -148,10 +128,11 @@ def run(config: DedupConfig, inputs: Inputs, out: Output, context: Context) -> S
     reasons: Counter[str] = Counter()
     with storage_errors(out.scratch):
         out.scratch.mkdir(parents=True, exist_ok=True)
-        decision = decide(inputs.batches("filter"), config, context.seed, out.scratch, report)
+        rules = make_rules(config, context, PassageStore.of(inputs.folder("chunk"), out.scratch))
+        decision = decide(inputs.batches("filter"), rules, out.scratch, report)
         kept = out.stream(EXAMPLE_SCHEMA)
         left = out.stream(EXAMPLE_SCHEMA, "dropped")
-        for unique, dropped in part_rows(inputs.batches("filter"), decision, config):
+        for unique, dropped in part_rows(inputs.batches("filter"), decision, rules):
             kept.add_table(unique)
             left.add_table(dropped)
             reasons.update(dropped.column("reason").to_pylist())
@@ -161,13 +142,36 @@ def run(config: DedupConfig, inputs: Inputs, out: Output, context: Context) -> S
     out.finish(kept)
     out.finish(left, "dropped")
     account = Account("rows", total=total, done=unique_rows, dropped=reasons)
-    clusters = int(np.unique(decision.clusters.labels).size)
-    return StageResult(account, figures={"clusters": clusters})
+    return StageResult(account, figures={"clusters": int(np.unique(decision.labels).size)})
 
 
-def _id(decision: Decision, row: int) -> str:
-    # Rows are ordered by id, so the row at a label has the lowest id of the cluster.
-    return bytes(decision.facts.ids[row]).decode()
+def find_others(config: DedupConfig, context: Context) -> tuple[list[Earlier], Path | None]:
+    """Return what was trained on before, and the folder of the embedding model; reads nothing.
+
+    Raises:
+        ConfigError: A run, a file or the model isn't there.
+    """
+    earlier = find_earlier(config.against, context.project / "runs", context.run_name, context.find)
+    return earlier, find_model(config.semantic, context.find) if config.semantic else None
+
+
+def make_rules(
+    config: DedupConfig, context: Context, chunks: Mapping[str, Mapping[str, Any]]
+) -> Rules:
+    """Return what counts as the same in this run."""
+    earlier, model = find_others(config, context)
+    return replace(config.rules(context.seed), model=model, chunks=chunks, earlier=earlier)
+
+
+def identity(config: DedupConfig, context: Context) -> dict[str, Any]:
+    """Return hashes of what other runs and files hold, and of the embedding model."""
+    earlier, model = find_others(config, context)
+    found: dict[str, Any] = {}
+    if earlier:
+        found["against"] = [one.identity for one in earlier]
+    if model:
+        found["model"] = {path.name: file_hash(path) for path in model_files(model)}
+    return found
 
 
 def _replace(table: pa.Table, column: str, values: list[str]) -> pa.Table:
@@ -175,28 +179,12 @@ def _replace(table: pa.Table, column: str, values: list[str]) -> pa.Table:
     return table.set_column(index, column, pa.array(values, pa.string()))
 
 
-def _explain(row: int, decision: Decision, config: DedupConfig) -> tuple[str, str]:
-    """Name the survivor, how alike it is, and where it is less so, the row that links them."""
-    clusters, texts = decision.clusters, decision.texts
-    best = int(decision.survivors.best[row])
-    survivor = _id(decision, best)
-    if clusters.first[row] == clusters.first[best]:
-        return "exact_duplicate", f"{survivor}, jaccard 1.00"
-    between, likeness = int(clusters.linked[row]), float(clusters.jaccard[row])
-    share = likeness
-    if between != best:
-        share = text_jaccard(texts.read(row), texts.read(best), config.shingling)
-    evidence = f"{survivor}, jaccard {share:.2f}"
-    if config.near_jaccard is not None and share < config.near_jaccard:
-        evidence += f"; linked through {_id(decision, between)}, jaccard {likeness:.2f}"
-    return "near_duplicate", evidence
-
-
 STAGE = Stage(
     name="dedup",
     config=DedupConfig,
     run=run,
     writes="unique",
-    reads=("filter",),
-    version=3,
+    reads=("chunk", "filter"),
+    version=4,
+    identity=identity,
 )

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domainforge.records import NO_TEACHER, Example, stable_id
+from domainforge.deduplicate.deciding import decide
+from domainforge.deduplicate.semantic import SemanticConfig
+from domainforge.records import NO_TEACHER, Chunk, Example, stable_id
 from domainforge.run_folder import Inputs, Output
 from domainforge.stages import dedup as stage
 from domainforge.stages.dedup import DedupConfig, dedup_rows
 from domainforge.tables import content_hash, example_table
 from tests.stages.runs import make_context
+from tests.support.tables import chunk_table
 
 QUESTION = "Who designed the old bridge of nine stone arches over the river Osk?"
 ANSWER = "The engineer Ilse Varga designed it."
@@ -43,8 +46,15 @@ def example(question: str, answer: str, side: str | None = "train", **changes: A
 
 
 def dedup(*examples: Example, **settings: Any) -> tuple[list[Any], list[Any]]:
-    found = dedup_rows(example_table(examples), DedupConfig(**settings), 7)
+    found = dedup_rows(example_table(examples), DedupConfig(**settings).rules(7))
     return found.unique.to_pylist(), found.dropped.to_pylist()
+
+
+def stage_inputs(kept: Output) -> Inputs:
+    chunks = Output(kept.folder.parent / "chunks")
+    passage = Chunk("d", "d.md", "D", (), 0, 0, 9, "The ferry is red.", 5)
+    chunks.write(chunk_table([passage]))
+    return Inputs({"filter": kept.folder, "chunk": chunks.folder})
 
 
 def test_the_better_supported_row_survives() -> None:
@@ -128,21 +138,25 @@ TEXTS = st.lists(WORDS, min_size=1, max_size=6).map(" ".join)
 SIDES = st.sampled_from(["train", "test", None])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(TEXTS, TEXTS, SIDES, st.integers(0, 3)), max_size=15),
     st.sampled_from([None, 0.4, 0.7]),
+    st.sampled_from([None, SemanticConfig(min_cosine=0.5)]),
     st.randoms(use_true_random=False),
 )
 def test_rows_balance_no_cluster_is_lost_and_order_does_not_matter(
-    rows: list[tuple[str, str, str | None, int]], near_jaccard: float | None, rng: random.Random
+    rows: list[tuple[str, str, str | None, int]],
+    near_jaccard: float | None,
+    semantic: SemanticConfig | None,
+    rng: random.Random,
 ) -> None:
-    config = DedupConfig(near_jaccard=near_jaccard)
+    config = DedupConfig(near_jaccard=near_jaccard, semantic=semantic)
     table = example_table(
         example(f"{question}?", answer, side, sample=at, scores={"support": score / 3})
         for at, (question, answer, side, score) in enumerate(rows)
     )
-    unique, dropped = dedup_rows(table, config, 7)
+    unique, dropped = dedup_rows(table, config.rules(7))
     ids = unique.column("id").to_pylist() + dropped.column("id").to_pylist()
     assert sorted(ids) == table.column("id").to_pylist()
     survivors = Counter((row["cluster"], row["side"]) for row in unique.to_pylist())
@@ -150,7 +164,7 @@ def test_rows_balance_no_cluster_is_lost_and_order_does_not_matter(
     assert {(row["cluster"], row["side"]) for row in dropped.to_pylist()} <= survivors.keys()
     order = list(range(table.num_rows))
     rng.shuffle(order)
-    mixed = dedup_rows(table.take(pa.array(order, pa.int64())), config, 7)
+    mixed = dedup_rows(table.take(pa.array(order, pa.int64())), config.rules(7))
     assert content_hash(mixed.unique) == content_hash(unique)
     assert content_hash(mixed.dropped) == content_hash(dropped)
 
@@ -160,7 +174,7 @@ def test_the_stage_writes_both_tables_and_balances(tmp_path: Path) -> None:
     rows = [example(QUESTION, ANSWER), example(QUESTION, ANSWER, sample=1), example(CLOSE, ANSWER)]
     kept.write(example_table([*rows, example("What does the ferry cost?", "2.50 crowns")]))
     out = Output(tmp_path / "unique")
-    inputs = Inputs({"filter": kept.folder})
+    inputs = stage_inputs(kept)
     result = stage.STAGE.run(DedupConfig(), inputs, out, make_context(tmp_path))
     assert result.account.balances
     assert (result.account.unit, result.account.total, result.account.done) == ("rows", 4, 2)
@@ -175,7 +189,7 @@ def test_no_rows_are_no_fault(tmp_path: Path) -> None:
     kept = Output(tmp_path / "kept")
     kept.write(example_table([]))
     out = Output(tmp_path / "unique")
-    inputs = Inputs({"filter": kept.folder})
+    inputs = stage_inputs(kept)
     result = stage.STAGE.run(DedupConfig(), inputs, out, make_context(tmp_path))
     assert (result.account.total, result.account.balances) == (0, True)
     assert (out.read().num_rows, out.read("dropped").num_rows) == (0, 0)
@@ -201,19 +215,19 @@ def test_a_reviewed_row_stays_before_a_better_judged_one() -> None:
 def test_on_disk_and_in_batches_rows_fare_as_in_memory(tmp_path: Path) -> None:
     rng = random.Random(3)
     rows = []
-    for at in range(150):
+    for at in range(60):
         said = [rng.choice(["bridge", "osk", "veltren", "ferry", "eel", "salt"]) for _ in range(9)]
         side, sample = rng.choice(["train", "test"]), at
         rows += [example(f"{' '.join(said)}?", "Yes", side, sample=sample)]
         said[rng.randrange(9)] = "tower"
         rows += [example(f"{' '.join(said)}?", "Yes", "train", sample=sample)]
     table = example_table(rows)
-    whole = dedup_rows(table, DedupConfig(), 7)
+    rules = DedupConfig(semantic=SemanticConfig(min_cosine=0.6)).rules(7)
+    whole = dedup_rows(table, rules)
     assert 0 < whole.dropped.num_rows < len(rows)
     batches = table.to_batches(max_chunksize=7)
-    config = DedupConfig()
-    decision = stage.decide(batches, config, 7, tmp_path)
-    parts = list(stage.part_rows(batches, decision, config))
+    decision = decide(batches, rules, tmp_path)
+    parts = list(stage.part_rows(batches, decision, rules))
     assert content_hash(pa.concat_tables([part.unique for part in parts])) == (
         content_hash(whole.unique)
     )
@@ -221,6 +235,26 @@ def test_on_disk_and_in_batches_rows_fare_as_in_memory(tmp_path: Path) -> None:
         content_hash(whole.dropped)
     )
     assert (tmp_path / "texts.arrow").exists()
+    assert {"near_duplicate", "semantic_duplicate"} <= {
+        row["reason"] for row in whole.dropped.to_pylist()
+    }
+
+
+def test_the_same_in_other_words_goes_where_it_is_asked_for() -> None:
+    one = example("Who put up the mill at Harrow Bend?", "Rook", scores={"support": 0.9})
+    other = example("By whom was the mill at Harrow Bend put up?", "Rook")
+    held = example("At Harrow Bend, who put up the mill?", "Rook", side="test")
+    said = example("", "", kind="text", messages=(), text="Rook put up the mill at Harrow Bend.")
+    rows = [one, other, held, said]
+    assert len(dedup(*rows)[0]) == 4
+    unique, dropped = dedup(*rows, semantic={"min_cosine": 0.4})
+    assert [row["id"] for row in dropped] == [other.id]
+    assert dropped[0]["reason"] == "semantic_duplicate"
+    assert dropped[0]["evidence"].startswith(f"{one.id}, cosine 0.")
+    clusters = {row["id"]: row["cluster"] for row in unique}
+    assert clusters[one.id] == clusters[held.id] == dropped[0]["cluster"] != clusters[said.id]
+    changed = example("By whom was the mill at Harrow Bend put up?", "Ilse Varga")
+    assert len(dedup(one, changed, semantic={"min_cosine": 0.4})[0]) == 2
 
 
 def test_a_threshold_of_zero_is_refused() -> None:
