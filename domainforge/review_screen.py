@@ -86,7 +86,8 @@ def _verdict(shown: ReviewRow) -> Text:
     if label.edited is not None:
         text.append(", edited")
     comment = " ".join(printable(label.comment).split())
-    text.append(f" ({printable(label.at[:10])}" + (f": {comment})" if comment else ")"), style=_LABEL)
+    when = printable(label.at[:10])
+    text.append(f" ({when}: {comment})" if comment else f" ({when})", style=_LABEL)
     return text
 
 
