@@ -119,16 +119,21 @@ def _with_numbers(tokens: list[str]) -> Iterator[tuple[str, str]]:
     """Yield (term, written), with runs such as "three hundred and forty" as one number."""
     at = 0
     while at < len(tokens):
+        token = tokens[at]
+        if not (token[0].isdigit() or token in _UNITS or token in _SCALES):
+            yield token, token
+            at += 1
+            continue
         value, size = _read_number(tokens, at)
         if size:
             yield str(value), " ".join(tokens[at : at + size])
             at += size
             continue
-        if tokens[at][0].isdigit():
-            for term in _values(tokens[at]):
-                yield term, tokens[at]
+        if token[0].isdigit():
+            for term in _values(token):
+                yield term, token
         else:
-            yield tokens[at], tokens[at]
+            yield token, token
         at += 1
 
 
