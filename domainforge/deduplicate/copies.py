@@ -1,5 +1,6 @@
 """Texts that only copy their passages: the passages are trained on anyway."""
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -37,7 +38,8 @@ class CopyFinder:
     """Finds the texts by a teacher that hardly say more than their passages, word by word.
 
     Rows that were made without a teacher, and what came with a source, are meant to be as they are.
-    A row that quotes and says something about the quote has words of its own, and stays.
+    So are rows that a person chose to keep. One that quotes and says something about the quote has
+    words of its own, and stays.
     """
 
     def __init__(self, chunks: Mapping[str, Mapping[str, Any]], max_copied_share: float) -> None:
@@ -55,7 +57,7 @@ class CopyFinder:
         """Return how much of a row is copied, where that is too much."""
         made = row["teacher"] not in (NO_TEACHER, GIVEN) and row["prompt"] != REPLAY
         ids = [at for at in chunk_ids_of(row) if at in self._chunks]
-        if row["kind"] != "text" or not made or not ids:
+        if row["kind"] != "text" or not made or not ids or _is_reviewed(row):
             return None
         copied = self._measure(split_words(row["text"] or ""), ids)
         return copied if copied.share > self._most else None
@@ -79,6 +81,11 @@ class CopyFinder:
         # Each part alone, and as they follow each other.
         joined = [word for words in told for word in words]
         return frozenset(run for words in (*told, joined) for run in _runs(words, size))
+
+
+def _is_reviewed(row: Mapping[str, Any]) -> bool:
+    """Tell whether a person chose to keep the row."""
+    return bool(json.loads(row["scores"] or "{}").get("reviewed"))
 
 
 def _runs(words: Sequence[str], size: int) -> list[_Run]:

@@ -211,6 +211,7 @@ def _content(text: str) -> frozenset[str]:
     return frozenset(word[:_STEM_CHARS] for word in told)
 
 
+@lru_cache(maxsize=1 << 16)
 def _value(folded: str) -> str | None:
     if folded[0].isdigit():
         return re.sub("[.,]", "", folded) if _GROUPED.fullmatch(folded) else folded

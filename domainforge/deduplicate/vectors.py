@@ -1,13 +1,19 @@
 """Texts as vectors: weighted n-grams by scikit-learn, or a local embedding model."""
 
+import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from domainforge.deduplicate.exact import split_words
+
 Vectors = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+_NONE: Final = np.empty(0, np.int64)
 
 # Hashed, so that memory doesn't grow with the vocabulary.
 _FEATURES: Final = 1 << 18
@@ -15,8 +21,12 @@ _FOLDED: Final = 1 << 15
 _DIMENSIONS: Final = 192
 # The axes of few texts say nothing of how these differ; their vectors are left as long as they are.
 _FEWEST_FOR_AXES: Final = 512
+_AXES_TEXTS: Final = 5_000
 # What is longer is cut, so that a hostile row costs no more than another.
 _MOST_CHARS: Final = 20_000
+_MOST_WORD_CHARS: Final = 200
+_RUNS: Final = (3, 4, 5)
+_PAIR: Final = 40_503
 _MOST_TOKENS: Final = 256
 _BATCH_TEXTS: Final = 32
 
@@ -52,56 +62,55 @@ class TfidfSpace:
     def __init__(self, sample: Sequence[str], seed: int) -> None:
         """Fit weights and axes to a sample of the texts."""
         from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import HashingVectorizer
 
-        options: dict[str, Any] = {
-            "n_features": _FEATURES,
-            "alternate_sign": False,
-            "norm": None,
-            "lowercase": True,
-        }
-        self._views = [
-            HashingVectorizer(
-                analyzer="word", ngram_range=(1, 2), token_pattern=r"[^\W_]+", **options
-            ),
-            HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), **options),
-        ]
-        counted = [self._count(view, sample) for view in self._views]
+        views = self._count(sample)
         self._weights = [
-            np.log((1 + len(sample)) / (1 + np.bincount(counts.indices, minlength=_FEATURES))) + 1
-            for counts in counted
+            self._rarity(np.bincount(counts.indices, minlength=_FEATURES), len(sample))
+            for counts in views
         ]
         self._axes = None
         if len(sample) >= _FEWEST_FOR_AXES:
             svd = TruncatedSVD(_DIMENSIONS, n_iter=2, random_state=seed)
-            weighed = _fold_columns(self._weigh(sample))
+            every = -(-len(sample) // _AXES_TEXTS)
+            weighed = _fold_columns(self._weigh([counts[::every] for counts in views]))
             self._axes = svd.fit(weighed).components_.T.astype(np.float32)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return the short vectors."""
-        weighed = _fold_columns(self._weigh(texts))
+        weighed = _fold_columns(self._weigh(self._count(texts)))
         return _unit(weighed.toarray() if self._axes is None else weighed @ self._axes)
 
     def cosines(self, texts: Sequence[str], pairs: npt.NDArray[np.int64]) -> Vectors:
         """Return cosines of the whole weights."""
-        weighed = self._weigh(texts)
+        weighed = self._weigh(self._count(texts))
         return np.asarray(weighed[pairs[:, 0]].multiply(weighed[pairs[:, 1]]).sum(1)).ravel()
 
-    def _weigh(self, texts: Sequence[str]) -> Any:
+    def _weigh(self, views: Sequence[Any]) -> Any:
         from scipy import sparse
         from sklearn.preprocessing import normalize
 
         parts = []
-        for view, weights in zip(self._views, self._weights, strict=True):
-            counts = self._count(view, texts)
-            counts.data = (1 + np.log(counts.data)) * weights[counts.indices]
-            parts.append(normalize(counts, copy=False))
+        for counts, weights in zip(views, self._weights, strict=True):
+            weighed = counts.copy()
+            weighed.data = (1 + np.log(counts.data)) * weights[counts.indices]
+            parts.append(normalize(weighed, copy=False))
         return normalize(sparse.hstack(parts, format="csr"), copy=False)
 
     @staticmethod
-    def _count(view: Any, texts: Sequence[str]) -> Any:
-        readable = [text[:_MOST_CHARS].encode("utf-8", "replace").decode() for text in texts]
-        return view.transform(readable)
+    def _rarity(held: npt.NDArray[np.int64], texts: int) -> Vectors:
+        return (np.log((1 + texts) / (1 + held)) + 1).astype(np.float32)
+
+    @staticmethod
+    def _count(texts: Sequence[str]) -> list[Any]:
+        """Return [text, feature] how often: words and pairs of them, then runs of characters."""
+        found: list[list[Ids]] = [[], []]
+        for text in texts:
+            own = split_words(text[:_MOST_CHARS])
+            singles = np.array([_feature(word) for word in own], dtype=np.int64)
+            pairs = (singles[:-1] * _PAIR + singles[1:]) % _FEATURES
+            found[0].append(np.concatenate([singles, pairs]))
+            found[1].append(np.concatenate([_NONE, *map(_grams, own)]))
+        return [_matrix(rows) for rows in found]
 
 
 class EncoderSpace:
@@ -146,6 +155,35 @@ class EncoderSpace:
         """Return cosines of the vectors."""
         vectors = self.embed(texts)
         return np.asarray((vectors[pairs[:, 0]] * vectors[pairs[:, 1]]).sum(1))
+
+
+def _matrix(rows: Sequence[Ids]) -> Any:
+    """Return the features of each row as a matrix of counts."""
+    from scipy import sparse
+
+    columns = np.concatenate([_NONE, *rows])
+    starts = np.cumsum([0, *map(len, rows)])
+    matrix = sparse.csr_matrix(
+        (np.ones(len(columns), np.float32), columns, starts), shape=(len(rows), _FEATURES)
+    )
+    matrix.sum_duplicates()
+    return matrix
+
+
+@lru_cache(maxsize=1 << 17)
+def _grams(word: str) -> Ids:
+    """Return the features of a word's runs of characters, its ends included.
+
+    They stay inside words, so that those of a word are hashed once.
+    """
+    padded = f" {word[:_MOST_WORD_CHARS]} "
+    runs = [padded[at : at + n] for n in _RUNS for at in range(max(len(padded) - n + 1, 1))]
+    return np.array([_feature(run) for run in runs], dtype=np.int64)
+
+
+@lru_cache(maxsize=1 << 17)
+def _feature(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "surrogatepass")) % _FEATURES
 
 
 def _fold_columns(matrix: Any) -> Any:

@@ -16,7 +16,8 @@ CHUNKS: dict[str, dict[str, Any]] = {
 
 
 def row(text: str, **changes: Any) -> dict[str, Any]:
-    values = {"kind": "text", "teacher": "t", "prompt": "rephrase", "chunk_id": "c", "also": None}
+    values: dict[str, Any] = {"kind": "text", "teacher": "t", "prompt": "rephrase", "chunk_id": "c"}
+    values |= {"also": None, "scores": None}
     return {**values, "text": text, **changes}
 
 
@@ -66,6 +67,7 @@ def test_only_texts_by_a_teacher_with_a_passage_are_looked_at() -> None:
         {"chunk_id": ""},
         {"chunk_id": "gone"},
         {"chunk_id": "e"},
+        {"scores": '{"reviewed": 1.0}'},
     ):
         assert find(PASSAGE, **changes) is None
     assert find(PASSAGE, chunk_id="e", also=[{"chunk_id": "c"}]) is not None
