@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from runs import print_table
 
+from domainforge.deduplicate.chains import cut_chains
 from domainforge.deduplicate.near import find_clusters
 from domainforge.deduplicate.shingles import ShingledText, Shingling
 
@@ -73,7 +74,10 @@ def compare(
     texts: list[str], kept: npt.NDArray[np.bool_], threshold: float, shingling: Shingling
 ) -> Comparison:
     """Cluster the texts and set the other tool's choice beside the clusters."""
-    labels = find_clusters(texts, threshold, 7, shingling).labels
+    clusters = find_clusters(texts, threshold, 7, shingling)
+    rank = (~kept).astype(np.float64).reshape(-1, 1)
+    nameless = np.zeros(len(texts), np.uint64)
+    labels = cut_chains(clusters, rank, nameless, texts.__getitem__, threshold, shingling)
     sizes, kept_of = np.bincount(labels), np.bincount(labels, weights=kept)
     # One row of each cluster stays: the first that the other tool kept, or else the first.
     order = np.lexsort([np.arange(len(labels)), ~kept, labels])

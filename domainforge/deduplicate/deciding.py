@@ -1,7 +1,7 @@
 """What becomes of every row: seen before, a copy, like another, or kept."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from domainforge.deduplicate.chains import cut_chains
 from domainforge.deduplicate.copies import CopyFinder
 from domainforge.deduplicate.earlier import Earlier, find_seen
 from domainforge.deduplicate.near import Clusters, cluster_texts
@@ -83,7 +84,7 @@ class Decision(NamedTuple):
 
     Attributes:
         labels: [row] The lowest row of its cluster, all links counted.
-        clusters: By copies and near-duplicates alone.
+        clusters: By copies and near-duplicates alone, chains cut.
         gone: Rows that leave for what they are, not for another row here.
     """
 
@@ -143,6 +144,10 @@ def decide(
     )
     leaving = np.array(sorted(gone), dtype=np.int64)
     facts.ranks[leaving] = np.inf  # so that no row goes for one that goes itself
+    if rules.near_jaccard is not None:
+        known = (facts.ranks, facts.made_of, texts.read)
+        parted = cut_chains(clusters, *known, rules.near_jaccard, rules.shingling)
+        clusters = replace(clusters, labels=parted)
     labels, semantics = clusters.labels, None
     if rules.semantic is not None:
         near = choose_survivors(labels, facts, 1)
