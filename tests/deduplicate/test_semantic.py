@@ -145,3 +145,22 @@ def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert find_model(SemanticConfig(), lambda name: tmp_path) is None
     with pytest.raises(ConfigError, match=r"dedup\.semantic\.model: m is no folder"):
         find_model(SemanticConfig(model="m"), lambda name: tmp_path)
+
+
+@pytest.mark.slow
+def test_many_rows_find_each_other_by_their_short_vectors(tmp_path: Path) -> None:
+    rng = random.Random(5)
+    letters = "aeioustrnldmk"
+    words = ["".join(rng.choices(letters, k=rng.randint(4, 9))) for _ in range(4_000)]
+    rows = [" ".join(rng.choices(words, k=20)) for _ in range(1_300)]
+    copies = []
+    for said in rows[:1_200]:
+        own = said.split()
+        own[rng.randrange(20)] = rng.choice(words)
+        cut = rng.randrange(20)
+        copies.append(" ".join([*own[cut:], *own[:cut]]))
+    found = compare([(said, "") for said in rows + copies], tmp_path)
+    met = found.labels[1_300:] == found.labels[:1_200]
+    assert met.mean() > 0.98
+    assert len(set(found.labels.tolist())) >= 1_300
+    assert (found.labels[1_200:1_300] == np.arange(1_200, 1_300)).all()
