@@ -84,7 +84,7 @@ _OPENERS = frozenset(_OPENER_LIST.split()) | _LITTLE
 _CHOICE_LIST = "or both either oder beide ou o y/o"
 _CHOICES = frozenset(_CHOICE_LIST.split())
 
-_LEAST_AGREEMENT = 0.6
+_LEAST_AGREEMENT = 0.75
 _STEM_CHARS = 6
 
 
