@@ -38,19 +38,24 @@ def find_pairs(
     least: float,
     seed: int,
     bucket_rows: int = _BUCKET_ROWS,
+    topics: int = 0,
 ) -> Iterator[Pairs]:
     """Yield pairs of vectors whose cosine is at least so high, a bounded number at a time.
 
     A pair may come twice. At most 16 of one vector are found.
 
     Args:
-        vectors: [row, dimension] of length 1; may lie on disk.
+        vectors: [row, dimension] of length 1, or two of these side by side; may lie on disk.
         keys: [row] Only vectors of the same key are compared.
         least: The cosine.
         seed: Chooses the centres that k-means begins with.
         bucket_rows: How many vectors share a centre, about.
+        topics: Buckets are made by so many of the first dimensions, and cosines are of the others;
+            0 where all do both.
     """
-    nearest = _assign(vectors, _centres(vectors, seed, bucket_rows))
+    told = vectors[:, :topics] if topics else vectors
+    nearest = _assign(told, _centres(told, seed, bucket_rows))
+    vectors = vectors[:, topics:]
     members = nearest.ravel()
     rows: Rows = np.repeat(np.arange(len(vectors)), nearest.shape[1])
     own = nearest[rows, 0] == members

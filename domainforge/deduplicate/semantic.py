@@ -135,7 +135,7 @@ def find_likenesses(
     vectors, keys = _embed(sayings, space, small, scratch)
     cosines = np.zeros(count, np.float32)
     check = _Check(sayings, space, small, config.least)
-    for pairs in _batches(vectors, keys, config.least - space.slack, seed, found.labels):
+    for pairs in _batches(vectors, keys, config.least, space, seed, found.labels):
         for left, right, cosine in check.links(pairs):
             join(found.labels, left, right)
             for at, other in ((left, right), (right, left)):
@@ -180,13 +180,14 @@ def _batches(
     vectors: npt.NDArray[np.float16],
     keys: npt.NDArray[np.uint64],
     least: float,
+    space: Space,
     seed: int,
     labels: Rows,
 ) -> Iterator[npt.NDArray[np.float64]]:
     """Yield candidates [n, (left, right, cosine)] that aren't in one group yet."""
     held: list[npt.NDArray[np.float64]] = []
     size = 0
-    for pairs in find_pairs(vectors, keys, least, seed):
+    for pairs in find_pairs(vectors, keys, least - space.slack, seed, topics=space.topics):
         roots = [np.array([find_root(labels, at) for at in part]) for part in pairs[:2]]
         open_ = roots[0] != roots[1]
         held.append(np.column_stack(pairs)[open_])
