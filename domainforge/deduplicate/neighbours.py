@@ -18,7 +18,7 @@ _BLOCK_ROWS = 1_024
 # Of one vector so many of the closest, and in one bucket so many looked through: a million rows of
 # one form must not be compared all with all. What is lost is a link, never a row.
 _MOST_NEIGHBOURS = 16
-_MOST_COMPARED = 16_384
+_MOST_COMPARED = 65_536
 
 Rows = npt.NDArray[np.int64]
 Centres = npt.NDArray[np.float32]
@@ -81,7 +81,7 @@ def _centres(vectors: npt.NDArray[np.float16], seed: int, bucket_rows: int) -> C
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(vectors), min(len(vectors), _SAMPLE_ROWS), replace=False)
     sample = np.asarray(vectors[np.sort(chosen)], dtype=np.float32)
-    options = {"batch_size": 4_096, "n_init": 1, "max_iter": 20, "init": "random"}
+    options = {"batch_size": 4_096, "n_init": 1, "max_iter": 50, "init": "k-means++"}
     means = MiniBatchKMeans(min(count, len(sample)), random_state=seed, **options)
     found = means.fit(sample).cluster_centers_
     lengths = np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
