@@ -115,8 +115,9 @@ class _Worker:
     """One process that checks rows."""
 
     def __init__(self, plan: FilterPlan) -> None:
+        # -P: the folder that the user stands in is no place to import from.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "domainforge.filters.worker"],
+            [sys.executable, "-P", "-m", "domainforge.filters.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

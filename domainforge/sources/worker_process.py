@@ -51,8 +51,10 @@ class WorkerProcess:
         self._limits = limits
         self._buffer = bytearray()
         self.used = False
+        memory = str(limits.max_memory_bytes)
+        # -P: the folder that the user stands in is no place to import from.
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "domainforge.sources.worker", str(limits.max_memory_bytes)],
+            [sys.executable, "-P", "-m", "domainforge.sources.worker", memory],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -59,7 +59,11 @@ def _batches(rows: list[Example], size: int) -> Iterator[Examples]:
         yield batch.to_pylist()
 
 
-def test_two_processes_find_what_one_finds_in_the_same_order(tmp_path: Path) -> None:
+def test_two_processes_find_what_one_finds_in_the_same_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyarrow.py").write_text("raise SystemExit('a project folder is not code')")
+    monkeypatch.chdir(tmp_path)
     rows = _rows(40)
     plan = _plan(tmp_path)
     alone = list(check_batches(plan, _batches(rows, 7), 1))

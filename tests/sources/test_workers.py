@@ -81,6 +81,16 @@ def test_a_worker_that_dies_between_files_costs_none(tmp_path: Path) -> None:
     assert reading.loaded.documents
 
 
+def test_the_folder_that_the_user_stands_in_is_not_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dataclasses.py").write_text("raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    with WorkerPool(ENOUGH, count=1) as pool:
+        (reading,) = pool.parse([good(tmp_path)])
+    assert reading.loaded.documents
+
+
 @pytest.mark.slow
 def test_a_slow_file_ends_alone(tmp_path: Path) -> None:
     big = tmp_path / "big.html"
