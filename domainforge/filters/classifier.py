@@ -49,7 +49,8 @@ class Classifier:
         """Return the probability of each label, for each text or pair.
 
         A long text is read in windows, and each label has its greatest probability in any of them;
-        of a pair the first text is, and the second stands beside every window.
+        of a pair the first text is, and the second stands beside every window (of one that leaves
+        the first no room, its beginning).
         """
         # Texts of like length cost least beside each other.
         order = sorted(range(len(texts)), key=lambda at: sum(map(len, _parts(texts[at]))))
@@ -64,6 +65,8 @@ class Classifier:
         import torch
 
         pairs = len(texts[0]) == 2
+        if pairs:
+            texts = [(first, self._cut(second)) for first, second in texts]
         encoded = self._tokenizer(
             *([text[at] for text in texts] for at in range(len(texts[0]))),
             truncation="only_first" if pairs else True,
@@ -80,6 +83,16 @@ class Classifier:
         for owner, share in zip(owners, shares, strict=True):
             best[owner] = torch.maximum(best[owner], share)
         return [dict(zip(self.labels, row, strict=True)) for row in best.tolist()]
+
+    def _cut(self, text: str) -> str:
+        """Return as much of a text as half of the tokens hold; the tokenizer fails on more."""
+        most = self._max_tokens // 2
+        if len(text) <= most:
+            return text
+        options = {"truncation": True, "max_length": most, "add_special_tokens": False}
+        encoded = self._tokenizer(text, return_offsets_mapping=True, **options)
+        ends = [int(end) for _, end in encoded["offset_mapping"]]
+        return text[: ends[-1]] if len(ends) == most else text
 
 
 @lru_cache(maxsize=2)

@@ -40,6 +40,10 @@ def test_answers_that_do_not_follow_go(model: Path) -> None:
     assert found == [None, "not_entailed", None, None]
     assert rows[0].scores()["entailment"] > 0.9
     assert "entailment" not in rows[3].scores()
+    # A claim that leaves the passage no room is read as far as half of the tokens go.
+    answers = [f"{word} {'the town ' * 400}" for word in ("A river", "A town")]
+    endless = [make_row(QUESTION, answer, passage=passage) for answer in answers]
+    assert [bool(each) for each in find_not_entailed(endless, config)] == [False, True]
     lenient = config.model_copy(update={"min_entailment": 0.0})
     assert check_rows(rows, lenient) == [None] * 4
 
