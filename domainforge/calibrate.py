@@ -1,24 +1,24 @@
 """A judge against people: judged rows to label, and what the labels say of it."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from domainforge.errors import ConfigError, DataError
+from domainforge.errors import DataError
 from domainforge.judging.calibration import Calibration, Labelled, calibrate
 from domainforge.judging.panel import said_by
 from domainforge.judging.record import judge_key, write_calibration
 from domainforge.judging.sampling import draw_rows
 from domainforge.judging.verdicts import scores_of
+from domainforge.label_exchange import read_lines, write_lines
 from domainforge.label_file import LabelFile
 from domainforge.labels import Label, label_row
 from domainforge.records import answer_of, chunk_ids_of
 from domainforge.review import read_chunks
-from domainforge.run_folder import RunFolder, storage_errors
+from domainforge.run_folder import RunFolder
 from domainforge.show import pipeline_of
 from domainforge.stages import judge
 from domainforge.table_writer import read_batches
@@ -113,18 +113,13 @@ class Calibrating:
         Raises:
             ConfigError: The file is there already, or can't be written.
         """
-        try:
-            with storage_errors(path), path.open("x", encoding="utf-8") as handle:
-                for row in self.rows:
-                    passages = [chunk["text"] for chunk in self.passages(row)]
-                    said = {name: row[name] for name in ("messages", "text", "fields")}
-                    line = {"row": row["id"], "verdict": "", **said, "passages": passages}
-                    handle.write(json.dumps(line, ensure_ascii=False) + "\n")
-        except FileExistsError:
-            raise ConfigError(f"{path} is there already; name another file") from None
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-            raise ConfigError(f"{path} can't be written: {error.strerror}") from error
-        return len(self.rows)
+
+        def line(row: Row) -> dict[str, Any]:
+            passages = [chunk["text"] for chunk in self.passages(row)]
+            said = {name: row[name] for name in ("messages", "text", "fields")}
+            return {"row": row["id"], "verdict": "", **said, "passages": passages}
+
+        return write_lines(path, map(line, self.rows))
 
     def take(self, path: Path) -> int:
         """Label rows as a file says; lines without a verdict are passed over.
@@ -132,7 +127,7 @@ class Calibrating:
         Raises:
             DataError: A line can't be read, or names no judged row; nothing is labelled then.
         """
-        given = dict(_read_verdicts(path))
+        given = _read_verdicts(path)
         rows = {row["id"]: row for row in self._judged() if row["id"] in given}
         unknown = [row_id for row_id in given if row_id not in rows]
         if unknown:
@@ -242,22 +237,12 @@ def _figures_of(run: RunFolder) -> dict[str, Any]:
     return figures
 
 
-def _read_verdicts(path: Path) -> Iterator[tuple[str, bool]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: can't be read ({error})") from error
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            given = GivenVerdict.model_validate_json(line)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, first["loc"])) or "line"
-            raise DataError(
-                f"{path}:{number}: {place}: {first['msg']}; write a line as "
-                '{"row": "ID", "verdict": "good"} or "bad"'
-            ) from error
-        if given.verdict:
-            yield given.row, given.verdict == "good"
+def _read_verdicts(path: Path) -> dict[str, bool]:
+    faults: list[str] = []
+    lines = list(read_lines(path, GivenVerdict, faults))
+    if faults:
+        raise DataError(
+            f'{faults[0]}; write a line as {{"row": "ID", "verdict": "good"}} or "bad"; '
+            "nothing was labelled"
+        )
+    return {line.row: line.verdict == "good" for line in lines if line.verdict}

@@ -1,20 +1,28 @@
 """Labels without a terminal: rows written to a file, and read back with what is said of them."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from domainforge.errors import ConfigError, DataError
+from domainforge.errors import DataError
+from domainforge.label_exchange import read_lines, write_lines
 from domainforge.label_file import LabelFile
 from domainforge.labels import Content, Label, Labels, Message, Verdict, content_of, label_row
-from domainforge.review import Wanted, count_wanted, find_tables, read_chunks, wanted_rows
-from domainforge.run_folder import RunFolder, storage_errors
+from domainforge.review import (
+    STAGES,
+    Wanted,
+    count_wanted,
+    find_tables,
+    read_chunks,
+    wanted_rows,
+)
+from domainforge.run_folder import RunFolder
 from domainforge.show import find_places
 
 _MOST_FAULTS = 20
+_ALL = STAGES[0]
 
 
 class GivenLabel(BaseModel):
@@ -46,22 +54,18 @@ def export_rows(project: Path, run: RunFolder, wanted: Wanted, path: Path) -> in
     labels = LabelFile(project).read()
     places = find_tables(run, wanted)
     count_wanted(places, wanted)
-    count = 0
-    with storage_errors(path):
-        try:
-            handle = path.open("x", encoding="utf-8")
-        except FileExistsError:
-            raise ConfigError(f"{path} is there already; name another file") from None
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-            raise ConfigError(f"{path} can't be written: {error.strerror}") from None
-        with handle:
-            for _, row in wanted_rows(places, wanted.reason):
-                label = labels.find(row)
-                if count == wanted.limit or (wanted.unlabelled and label is not None):
-                    continue
+
+    def lines() -> Iterator[dict[str, Any]]:
+        count = 0
+        for _, row in wanted_rows(places, wanted.reason):
+            if count == wanted.limit:
+                return
+            label = labels.find(row)
+            if not (wanted.unlabelled and label is not None):
                 count += 1
-                handle.write(json.dumps(_line(run, row, label), ensure_ascii=False) + "\n")
-    return count
+                yield _line(run, row, label)
+
+    return write_lines(path, lines())
 
 
 def import_labels(project: Path, run: RunFolder, path: Path, who: str | None = None) -> int:
@@ -71,25 +75,20 @@ def import_labels(project: Path, run: RunFolder, path: Path, who: str | None = N
         How many rows were labelled.
 
     Raises:
-        DataError: A line can't be read, or names no row of the run; nothing is labelled then.
+        DataError: A line can't be read, or names no row of the run; nothing is labelled then. Or
+            the run's filter isn't whole.
     """
     given: dict[str, GivenLabel] = {}
     faults: list[str] = []
-    for number, line in _lines(path):
-        try:
-            label = GivenLabel.model_validate_json(line)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"]) or "line"
-            faults.append(f"{path}:{number}: {place}: {first['msg']}")
-            continue
+    for label in read_lines(path, GivenLabel, faults):
         if label.verdict is not None or label.comment:
             given[label.row] = label
     file = LabelFile(project)
     labels = file.read()
     made: list[Label] = []
-    # All that the filter reads: what it kept and what it dropped.
-    for _, row in wanted_rows(find_places(run, "generate")):
+    # Every row, as the filter left it: what it took out of a row is no edit.
+    tables = [place for gone in (False, True) for place in find_places(run, _ALL, left_out=gone)]
+    for _, row in wanted_rows(tables):
         wanted = given.pop(row["id"], None)
         if wanted is None:
             continue
@@ -104,17 +103,6 @@ def import_labels(project: Path, run: RunFolder, path: Path, who: str | None = N
     if made:
         file.add(*made)
     return len(made)
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        handle = path.open("rb")
-    except OSError as error:
-        raise ConfigError(f"{path} can't be read: {error.strerror}") from None
-    with handle:
-        for number, line in enumerate(handle, start=1):
-            if line.strip():
-                yield number, line
 
 
 def _line(run: RunFolder, row: dict[str, Any], label: Label | None) -> dict[str, Any]:

@@ -81,12 +81,15 @@ def test_by_files_and_what_is_found_is_kept_for_the_runs_to_come(project: Path) 
     result = give("--export", "rows.jsonl")
     assert result.exit_code == 0, result.output
     lines = [json.loads(line) for line in (project / "rows.jsonl").read_text().splitlines()]
+    lines[0]["passages"] = ["What a text\u2028may hold is no end of a line.\x85"]
     assert all(line["verdict"] == "" and line["passages"] for line in lines)
     assert not any("scores" in line for line in lines), "who labels is not to know the score"
     assert "is there already" in give("--export", "rows.jsonl").output
     for number, line in enumerate(lines):
         line["verdict"] = "good" if number % 2 else "bad"
-    (project / "rows.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (project / "rows.jsonl").write_text(
+        "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    )
     result = give("--labels", "rows.jsonl")
     assert result.exit_code == 0, result.output
     assert f"{len(lines)} labels" in result.output

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -252,6 +254,28 @@ def test_rows_go_out_to_a_file_and_labels_come_back(made: Path, run: RunFolder) 
     assert [label and label.edited is not None for label in found] == [False, False, True, None]
     assert found[1] is not None
     assert (found[1].comment, found[1].who) == ("fine", "Ada")
+
+
+def test_what_the_filter_took_out_of_a_row_is_no_edit(
+    made: Path, run: RunFolder, tmp_path: Path
+) -> None:
+    shutil.copytree(run.path, tmp_path / "runs" / "small")
+    copy, row_id = RunFolder(tmp_path / "runs" / "small"), judged(run)[0]["id"]
+    for name in ("kept", "unique", "judged"):
+        (part,) = copy.stage_folder(name).glob("part-*.parquet")
+        table = pq.read_table(part)
+        rows = table.to_pylist()
+        for row in rows:
+            if row["id"] == row_id:
+                row["messages"][1]["content"] = "Ask [e-mail removed]."
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), part)
+    path = tmp_path / "rows.jsonl"
+    export_rows(tmp_path, copy, Wanted(limit=1), path)
+    line = json.loads(path.read_text())
+    path.write_text(json.dumps(line | {"verdict": "drop"}))
+    assert import_labels(tmp_path, copy, path) == 1
+    (label,) = LabelFile(tmp_path).read()
+    assert (label.row, label.verdict, label.edited) == (row_id, "drop", None)
 
 
 @pytest.mark.parametrize(
