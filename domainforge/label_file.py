@@ -56,8 +56,14 @@ class LabelFile:
         self._append(dump(Undo(undo=label.label, at=now())) + "\n")
 
     def rewrite(self, change: Callable[[Label | Undo], Label | Undo | None]) -> None:
-        """Change every line, or leave it out (a document is forgotten); raises as `read` does."""
-        with self._locked():
+        """Change every line, or leave it out (a document is forgotten); raises as `read` does.
+
+        What a kill left of a last line goes as well: nobody can tell what it was about.
+        """
+        with self._locked(), storage_errors(self.path):
+            if self.path.exists():
+                with self.path.open("rb+", buffering=0) as handle:
+                    _mend(handle.fileno())
             before = list(self.lines())
             after = [line for line in map(change, before) if line is not None]
             if after != before:

@@ -104,6 +104,9 @@ def test_a_torn_last_line_is_ignored_and_mended(tmp_path: Path) -> None:
     assert list(file.read()) == [one, two]
     file.add(label_row(row(3), "keep", Labels()))
     assert len(file.read()) == 3
+    (tmp_path / LABELS).write_bytes(whole[:-9])
+    file.rewrite(lambda line: line)
+    assert (tmp_path / LABELS).read_bytes() == whole[:start], "no trace of it stays"
 
 
 @pytest.mark.parametrize(
