@@ -33,15 +33,6 @@ _MOST_COMPARED = 128
 
 
 @dataclass(frozen=True)
-class Link:
-    """Two texts, by position, that are alike; exact copies have a Jaccard similarity of 1."""
-
-    left: int
-    right: int
-    jaccard: float
-
-
-@dataclass(frozen=True)
 class Clusters:
     """Groups of texts that are linked, directly or through others.
 
@@ -149,27 +140,6 @@ def find_clusters(
     return cluster_texts([to_array(texts)], near_jaccard, seed, shingling, apart=names)
 
 
-def find_matches(
-    texts: Sequence[str],
-    references: Sequence[str],
-    near_jaccard: float,
-    seed: int,
-    shingling: Shingling | None = None,
-) -> list[Link | None]:
-    """Find for each text the reference that is most like it, if one is a near-duplicate.
-
-    Direct pairs only: what is like a text that is like a reference doesn't count. Where more than
-    128 references agree in a band and one more MinHash, a text is compared with 128 of them.
-    """
-    if not texts or not references:
-        return [None] * len(texts)
-    found = match_texts([to_array(texts)], [to_array(references)], near_jaccard, seed, shingling)
-    return [
-        Link(at, int(best), float(jaccard)) if best >= 0 else None
-        for at, (best, jaccard) in enumerate(zip(found.best, found.jaccard, strict=True))
-    ]
-
-
 def match_texts(
     texts: Iterable[pa.Array],
     references: Iterable[pa.Array],
@@ -178,7 +148,10 @@ def match_texts(
     shingling: Shingling | None = None,
     scratch: Path | None = None,
 ) -> Matches:
-    """Find for each text the reference that is most like it; see `find_matches`.
+    """Find for each text the reference that is most like it, if one is a near-duplicate.
+
+    Direct pairs only: what is like a text that is like a reference doesn't count. Where more than
+    128 references agree in a band and one more MinHash, a text is compared with 128 of them.
 
     Args:
         texts: Arrays of strings or binaries; gone through up to three times.

@@ -6,7 +6,6 @@ is held out, and of every chunk its unit and its text.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ from domainforge.deduplicate.exact import exact_key
 from domainforge.deduplicate.overlap import ALIKE, SEQUENCE, ExamItem
 from domainforge.evaluation.exam import ExamQuestion
 from domainforge.records import REPLAY, chunk_ids_of, said_in
-from domainforge.run_folder import Inputs
+from domainforge.run_folder import Inputs, Output
 from domainforge.splitting.config import SplitConfig
 from domainforge.splitting.exam_overlap import Giveaways
 from domainforge.splitting.keys import Keys, KeyTable, key_of, keys_of, text_values
-from domainforge.splitting.near_test import Named, match_near
+from domainforge.splitting.near_test import Named, NamedTexts, match_near
 from domainforge.splitting.passages_as_rows import passage_of
 from domainforge.splitting.rows import is_document
 from domainforge.table_writer import read_batches
@@ -75,10 +74,15 @@ class Audit:
         """Begin a check."""
         self.checks[name] = Check(name, method)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether faults are only counted from now on."""
+        return len(self.findings) >= _MOST_FINDINGS
+
     def fault(self, name: str, finding: str) -> None:
         """Note a fault."""
         self.checks[name].found += 1
-        if len(self.findings) < _MOST_FINDINGS:
+        if not self.is_full:
             self.findings.append(finding)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -99,7 +103,7 @@ class Audit:
 
 
 def audit_splits(
-    folder: Path,
+    out: Output,
     inputs: Inputs,
     exam: Sequence[ExamQuestion],
     benchmarks: Sequence[ExamItem],
@@ -109,17 +113,17 @@ def audit_splits(
     """Look in the final tables for what must not be there.
 
     Args:
-        folder: Where the tables train, validation, test and dropped lie.
+        out: Has the tables train, validation, test and dropped.
         inputs: Chunks and their units.
         exam: Questions that no row may give away.
         benchmarks: Items that no row may hold.
         config: What counts as a match.
         seed: Chooses the hash functions of the search for near-duplicates.
     """
-    audit = Audit()
+    audit, folder = Audit(), out.folder
     _audit_places(audit, folder)
     _audit_sharing(audit, folder, Chunks(inputs))
-    _audit_near(audit, folder, config, seed)
+    _audit_near(audit, folder, config, seed, out.scratch)
     _audit_exam(audit, folder, inputs, exam, benchmarks, config)
     return audit
 
@@ -234,7 +238,9 @@ class _Held:
             for value, place in zip(values, places, strict=True):
                 if place >= 0:
                     other = bytes(table.values[place]).decode()
-                    shown = self._chunks.unit_name(value) if name == "documents" else value
+                    # To name a unit takes a look through all of them.
+                    is_shown = name == "documents" and not audit.is_full
+                    shown = self._chunks.unit_name(value) if is_shown else value
                     what = "unit" if name == "documents" else name.removesuffix("s")
                     where = f"in {here} (row {row['id']}) and in {there} (row {other})"
                     audit.fault(name, f"{what} {shown} is {where}")
@@ -253,7 +259,7 @@ class _Held:
         return {value: key_of(value)} if value else {}
 
 
-def _audit_near(audit: Audit, folder: Path, config: SplitConfig, seed: int) -> None:
+def _audit_near(audit: Audit, folder: Path, config: SplitConfig, seed: int, scratch: Path) -> None:
     """Look for near-duplicates of held-out rows and passages on the training side."""
     least = config.near_test_jaccard
     how = f"MinHash finds candidates, Jaccard >= {least:.2f} decides; train and validation"
@@ -267,7 +273,11 @@ def _audit_near(audit: Audit, folder: Path, config: SplitConfig, seed: int) -> N
                     check.compared += 1
                     yield one
 
-        for near in match_near(trained(), partial(read, folder, "test"), least, seed):
+        held = NamedTexts(scratch / f"test {name}")
+        for text in read(folder, "test"):
+            held.add(text)
+        held.close()
+        for near in match_near(trained(), held, least, seed, scratch / f"trained {name}"):
             what = "row" if name == "near rows" else "passage"
             finding = f"{what} {near.name} of the training side is like {near.held} of the test"
             audit.fault(name, f"{finding}, jaccard {near.jaccard:.2f}")

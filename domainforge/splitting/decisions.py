@@ -10,7 +10,7 @@ from domainforge.records import chunk_ids_of, said_in
 from domainforge.splitting.config import SplitConfig
 from domainforge.splitting.exam_overlap import Drop, Giveaways
 from domainforge.splitting.keys import KeyTable, keys_of, text_values
-from domainforge.splitting.near_test import HeldTexts, Named, match_near
+from domainforge.splitting.near_test import Named, NamedTexts, match_near
 from domainforge.splitting.passages_as_rows import passage_of
 from domainforge.splitting.rows import SplitRows, is_document
 
@@ -24,8 +24,9 @@ class HeldOut:
         self._rows = rows
         self._config = config
         self._seed = seed
-        self._said = HeldTexts(folder / "held-rows.parquet")
-        self._passages = HeldTexts(folder / "held-passages.parquet")
+        self._folder = folder
+        self._said = NamedTexts(folder / "held-rows")
+        self._passages = NamedTexts(folder / "held-passages")
         self._clusters: list[Any] = []
         self._members: list[Any] = []
         self._like: dict[str, tuple[str, float]] = {}
@@ -35,9 +36,9 @@ class HeldOut:
         """Take note of the rows that are held out."""
         held = [row for row in rows if row["side"] == "test"]
         for row in held:
-            self._said.add(row["id"], said_in(dict(row)))
+            self._said.add(Named(row["id"], said_in(dict(row))))
             if is_document(row):
-                self._passages.add(row["chunk_id"], passage_of(row))
+                self._passages.add(Named(row["chunk_id"], passage_of(row)))
         clustered = [row for row in held if row["cluster"]]
         self._clusters.append(keys_of(row["cluster"] for row in clustered))
         self._members.append(text_values(row["id"] for row in clustered))
@@ -70,9 +71,9 @@ class HeldOut:
                 return Drop("near_test", evidence)
         return None
 
-    def _match(self, texts: Iterator[Named], held: HeldTexts) -> dict[str, tuple[str, float]]:
+    def _match(self, texts: Iterator[Named], held: NamedTexts) -> dict[str, tuple[str, float]]:
         least = self._config.near_test_jaccard
-        matches = match_near(texts, held.read, least, self._seed)
+        matches = match_near(texts, held, least, self._seed, self._folder / "trained")
         return {near.name: (near.held, near.jaccard) for near in matches}
 
     def _trained(self) -> Iterator[Named]:

@@ -1,19 +1,14 @@
-"""Training rows that are like something held out, found block by block."""
+"""Training rows that are like something held out, whatever the number of both."""
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
 
-from domainforge.deduplicate.near import find_matches
-
-# So many texts of each side are compared at once.
-_BLOCK_ROWS = 100_000
-_PENDING_ROWS = 2_000
-_SCHEMA = pa.schema([("name", pa.string()), ("text", pa.string())])
+from domainforge.deduplicate.near import match_texts
+from domainforge.deduplicate.text_store import TextStore
 
 
 class Named(NamedTuple):
@@ -31,68 +26,54 @@ class Near(NamedTuple):
     jaccard: float
 
 
-class HeldTexts:
-    """Texts of the test side, laid aside in a file while they are looked for."""
+class NamedTexts:
+    """Texts and their names, laid aside in files."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the file for writing; whoever gives the folder removes it."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._writer = pq.ParquetWriter(path, _SCHEMA, compression="zstd")
-        self._pending: list[Named] = []
-        self.count = 0
+    def __init__(self, folder: Path) -> None:
+        """Open the files in a folder of their own; whoever gives it removes it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._names = TextStore(folder / "names.arrow")
+        self.texts = TextStore(folder / "texts.arrow")
 
-    def add(self, name: str, text: str) -> None:
+    @property
+    def count(self) -> int:
+        """How many there are; known once they are whole."""
+        return self.texts.rows
+
+    def add(self, one: Named) -> None:
         """Take a text."""
-        self._pending.append(Named(name, text))
-        self.count += 1
-        if len(self._pending) >= _PENDING_ROWS:
-            self._flush()
+        self._names.add(one.name)
+        self.texts.add(one.text)
 
     def close(self) -> None:
-        """Make the file whole."""
-        self._flush()
-        self._writer.close()
+        """Say that no more texts come."""
+        self._names.close()
+        self.texts.close()
 
-    def read(self) -> Iterator[Named]:
-        """Yield the texts again; the file must be whole."""
-        with pq.ParquetFile(self._path) as file:
-            for batch in file.iter_batches(batch_size=_PENDING_ROWS):
-                yield from map(Named._make, zip(*batch.to_pydict().values(), strict=True))
-
-    def _flush(self) -> None:
-        if self._pending:
-            rows = [one._asdict() for one in self._pending]
-            self._writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
-            self._pending = []
+    def name(self, at: int) -> str:
+        """Return the name of a text by its number."""
+        return self._names.read(at)
 
 
 def match_near(
-    texts: Iterable[Named], held: Callable[[], Iterator[Named]], near_jaccard: float, seed: int
+    trained: Iterable[Named], held: NamedTexts, near_jaccard: float, seed: int, scratch: Path
 ) -> Iterator[Near]:
     """Find texts that are copies or near-duplicates of what is held out, and the nearest of it.
 
     Args:
-        texts: Of the training side; read once.
-        held: Reads the held-out texts; called for every block of the others.
+        trained: Texts of the training side; read once.
+        held: What is held out, whole.
         near_jaccard: From which likeness on.
         seed: Chooses the hash functions.
+        scratch: A new folder, which is removed at the end.
     """
-    for block in _blocks(iter(texts)):
-        best: dict[int, Near] = {}
-        for others in _blocks(held()):
-            matches = find_matches(
-                [one.text for one in block], [one.text for one in others], near_jaccard, seed
-            )
-            for link in matches:
-                if link is not None:
-                    found = Near(block[link.left].name, others[link.right].name, link.jaccard)
-                    known = best.get(link.left)
-                    if known is None or found.jaccard > known.jaccard:
-                        best[link.left] = found
-        yield from best.values()
-
-
-def _blocks(texts: Iterator[Named]) -> Iterator[list[Named]]:
-    while block := list(islice(texts, _BLOCK_ROWS)):
-        yield block
+    texts = NamedTexts(scratch)
+    for one in trained:
+        texts.add(one)
+    texts.close()
+    if texts.count and held.count:
+        found = match_texts(texts.texts, held.texts, near_jaccard, seed, scratch=scratch)
+        for at in np.flatnonzero(found.best >= 0).tolist():
+            held_name = held.name(int(found.best[at]))
+            yield Near(texts.name(at), held_name, float(found.jaccard[at]))
+    shutil.rmtree(scratch)

@@ -1,5 +1,6 @@
 """Which clusters become validation: each task and document by its share, whole clusters only."""
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,12 +12,12 @@ _FEWEST_FOR_VALIDATION = 10
 
 
 class Candidates:
-    """The training side's chats, as numbers: some twenty bytes each."""
+    """The training side's chats, as numbers: twelve bytes each, more while they are chosen from."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[str, str], int] = {}
-        self._strata: list[int] = []
-        self._keys: list[int] = []
+        self._strata = array("I")
+        self._keys = array("Q")
         self._staying: set[int] = set()
 
     def add(self, task: str, source: str, cluster: str) -> None:

@@ -78,7 +78,7 @@ def split_rows(
     A row is on the side of its chunk. Texts are never validation: what they say must be learned.
     General rows (`replay`) are only trained on; those with a reason are dropped for it. All is
     read three times, once more where something is held out, since a row's fate depends on the
-    others; in memory are some fifty bytes a row.
+    others; in memory are some sixty bytes a row.
 
     Raises:
         DataError: A chunk has no side, or a row is about a chunk that isn't there.
@@ -125,7 +125,7 @@ def run(config: SplitConfig, inputs: Inputs, out: Output, context: Context) -> S
             f"({_list_reasons(tally.reasons)}); "
             "name another file or dataset, or set train.mixture.replay to 0"
         )
-    audit = audit_splits(out.folder, inputs, context.exam, benchmarks, config, context.seed)
+    audit = audit_splits(out, inputs, context.exam, benchmarks, config, context.seed)
     out.write(pa.Table.from_pylist(audit.rows(), schema=AUDIT_SCHEMA), "audit")
     if audit.findings:
         more = audit.found - min(_SHOWN, len(audit.findings))
@@ -168,11 +168,10 @@ def _settle(
         trained = row["side"] == "train" and drop is None
         is_chat = trained and row["kind"] == "chat" and row["prompt"] != REPLAY
         chats.append(is_chat)
-        cluster = row["cluster"] or row["id"]
         if is_chat:
-            candidates.add(row["prompt"], row["uri"], cluster)
-        elif trained and row["prompt"] != REPLAY:
-            candidates.keep(cluster)
+            candidates.add(row["prompt"], row["uri"], row["cluster"] or row["id"])
+        elif trained and row["cluster"] and row["prompt"] != REPLAY:
+            candidates.keep(row["cluster"])
         if drop is not None:
             tally.reasons[drop.reason] += 1
             why = {"reason": drop.reason, "evidence": drop.evidence}

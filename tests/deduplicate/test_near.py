@@ -4,13 +4,14 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domainforge.deduplicate.bands import KeyStore, ShingleStore, choose_bands
 from domainforge.deduplicate.blocks import to_array
-from domainforge.deduplicate.near import Clusters, cluster_texts, find_clusters, find_matches
+from domainforge.deduplicate.near import Clusters, cluster_texts, find_clusters, match_texts
 from domainforge.deduplicate.shingles import Shingling, text_jaccard
 
 VOCABULARY = """
@@ -200,14 +201,13 @@ def test_matches_are_direct_pairs_only() -> None:
     chained = [*sentence(rng, 4), *close[4:]]
     texts = [" ".join(words) for words in (close, chained, sentence(rng, 30), held)]
     assert find_clusters([*texts[:2], texts[3]], 0.7, 7).labels.tolist() == [0, 0, 0]
-    found = find_matches(texts, ["osk " * 5, " ".join(held)], 0.7, 7)
-    assert [link and (link.left, link.right) for link in found] == [(0, 1), None, None, (3, 1)]
-    assert found[3] is not None
-    assert found[3].jaccard == 1
+    references = ["osk " * 5, " ".join(held)]
+    found = match_texts([pa.array(texts)], [pa.array(references)], 0.7, 7)
+    assert found.best.tolist() == [1, -1, -1, 1]
+    assert (found.jaccard[3], found.is_copy.tolist()) == (1, [False, False, False, True])
 
 
 def test_the_most_alike_reference_is_the_match() -> None:
     text = " ".join(sentence(random.Random(2), 30))
-    found = find_matches([text], [f"{text} a b c", f"{text} a", "osk"], 0.5, 7)[0]
-    assert found is not None
-    assert found.right == 1
+    references = pa.array([f"{text} a b c", f"{text} a", "osk"])
+    assert match_texts([pa.array([text])], [references], 0.5, 7).best.tolist() == [1]

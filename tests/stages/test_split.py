@@ -188,7 +188,7 @@ def audit(
         ):
             write_shards(folder / table_name, rows, 50_000)
         inputs = Inputs({at: folder / at for at in ("chunk", "assign")})
-        return audit_files(folder, inputs, exam, benchmarks, SplitConfig(), 7)
+        return audit_files(Output(folder), inputs, exam, benchmarks, SplitConfig(), 7)
 
 
 def column(table: pa.Table, name: str, kind: str | None = None) -> list[Any]:
