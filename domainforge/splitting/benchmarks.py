@@ -8,13 +8,14 @@ from domainforge.deduplicate.overlap import ExamItem
 from domainforge.errors import ConfigError
 
 _SHOWN_FAULTS = 8
+_MOST_ID_CHARS = 100
 
 
 def load_benchmark(path: Path) -> list[ExamItem]:
     """Read a benchmark's items: JSON lines with `question`, or with `text` where it has none.
 
     `answers` (or `answer`) are a text or a list of texts; other keys are not read. An item is
-    named by the file and its `id`, or its line.
+    named by the file and its `id`, or its line where that is no short text.
 
     Raises:
         ConfigError: The file can't be read, has no item, or lines in it are wrong.
@@ -57,5 +58,7 @@ def _item(value: Any, name: str, file: str) -> ExamItem:
     given = value.get("answers", value.get("answer", []))
     answers = tuple(str(answer) for answer in (given if isinstance(given, list) else [given]))
     known = value.get("id")
-    own = f"{file}:{known}" if isinstance(known, str | int) else name
+    # It will stand in evidence: on one line, in a table that takes no half characters.
+    is_name = isinstance(known, str | int) and len(str(known)) <= _MOST_ID_CHARS
+    own = f"{file}:{known}" if is_name and str(known).isprintable() else name
     return ExamItem(own, asked, tuple(answer for answer in answers if answer.strip()))

@@ -28,6 +28,12 @@ def test_items_are_questions_or_texts(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("odd", [r"\ud800", r"a\nb", "x" * 5_000, r"\u001b[31m"])
+def test_an_id_that_cannot_stand_in_evidence_is_the_line(tmp_path: Path, odd: str) -> None:
+    (item,) = load_benchmark(write(tmp_path, f'{{"id": "{odd}", "text": "Who rows?"}}'))
+    assert item.id == "trivia.jsonl:1"
+
+
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
