@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from domainforge.deduplicate.compiling import kernel
+from domainforge.deduplicate.distinct import are_other_facts
 from domainforge.deduplicate.exact import split_words
 from domainforge.deduplicate.near import Clusters
 from domainforge.deduplicate.shingles import Hashes, Shingling, char_shingles, word_shingles
 
 Numbers = npt.NDArray[np.int32]
 
+_MOST_REFUSED = 32
 MOST_COMPARED = 1024
 """A row is compared with so many best rows of a chain; after that it follows its nearest link."""
 
@@ -31,6 +33,7 @@ def cut_chains(
     read: Callable[[int], str],
     near_jaccard: float,
     shingling: Shingling,
+    answer: Callable[[int], str] | None = None,
 ) -> Numbers:
     """Return new labels: each is the lowest row of its cluster.
 
@@ -41,11 +44,14 @@ def cut_chains(
         read: Returns the text of a row.
         near_jaccard: From which likeness on rows were linked.
         shingling: What that was measured by.
+        answer: Returns the answer that a row gives, or an empty text: rows whose answers are other
+            facts are not in one cluster. None where that doesn't matter.
     """
     labels = clusters.labels.copy()
     floor = max(0.0, 2 * near_jaccard - 1)
-    for members in _chained(clusters, ranks):
-        best = _find_best(members, clusters, made_of, read, floor, shingling)
+    # Two texts that are linked are alike, whatever copies they have.
+    for members in _chained(clusters, ranks, fewest=3 if answer is None else 2):
+        best = _find_best(members, clusters, made_of, read, floor, shingling, answer)
         lowest: dict[int, int] = {}
         for row, own in zip(members, best, strict=True):
             lowest[own] = min(row, lowest.get(own, row))
@@ -53,14 +59,13 @@ def cut_chains(
     return labels
 
 
-def _chained(clusters: Clusters, ranks: npt.NDArray[np.float64]) -> Iterator[list[int]]:
-    """Yield the rows of each cluster of three texts or more, the best row first.
-
-    Two texts that are linked are alike, whatever copies they have.
-    """
+def _chained(
+    clusters: Clusters, ranks: npt.NDArray[np.float64], fewest: int
+) -> Iterator[list[int]]:
+    """Yield the rows of each cluster of so many texts or more, the best row first."""
     rows = np.arange(len(clusters.labels))
     texts = np.bincount(clusters.labels[clusters.first == rows], minlength=len(rows))
-    members = np.flatnonzero(texts[clusters.labels] > 2)
+    members = np.flatnonzero(texts[clusters.labels] >= fewest)
     keys = [ranks[members, part] for part in reversed(range(ranks.shape[1]))]
     order = members[np.lexsort([*keys, clusters.labels[members]])]
     begins = np.flatnonzero(np.diff(clusters.labels[order], prepend=-1))
@@ -75,6 +80,7 @@ def _find_best(
     read: Callable[[int], str],
     floor: float,
     shingling: Shingling,
+    answer: Callable[[int], str] | None,
 ) -> list[int]:
     """Return for each row the best row that it goes for, or itself."""
     short = any(len(split_words(read(row))) < shingling.long_text_words for row in members)
@@ -88,12 +94,13 @@ def _find_best(
             continue
         words = split_words(read(row))
         own = char_shingles(words, shingling.chars) if short else _by_words(words, shingling)
-        leader = leaders.find(own, floor, int(made_of[row]))
+        said = answer(row) if answer else ""
+        leader = leaders.find(own, floor, int(made_of[row]), said)
         if leader is None and leaders.is_full:
             leader = found.get(int(clusters.linked[row]))
         if leader is None:
             leader = row
-            leaders.add(row, own, int(made_of[row]))
+            leaders.add(row, own, int(made_of[row]), said)
         found[row] = of_copy[first] = leader
     return [found[row] for row in members]
 
@@ -107,6 +114,7 @@ class _Leaders:
 
     def __init__(self) -> None:
         self._rows: list[int] = []
+        self._answers: list[str] = []
         self._names = np.zeros(MOST_COMPARED, np.uint64)
         self._ends = np.zeros(MOST_COMPARED + 1, np.int64)
         self._flat = np.empty(1024, np.uint64)
@@ -115,7 +123,7 @@ class _Leaders:
     def is_full(self) -> bool:
         return len(self._rows) == MOST_COMPARED
 
-    def add(self, row: int, shingles: Hashes, name: int) -> None:
+    def add(self, row: int, shingles: Hashes, name: int, answer: str) -> None:
         """Take another one, while there is room."""
         if self.is_full:
             return
@@ -127,27 +135,33 @@ class _Leaders:
         self._ends[count + 1] = end
         self._names[count] = name
         self._rows.append(row)
+        self._answers.append(answer)
 
-    def find(self, shingles: Hashes, floor: float, name: int) -> int | None:
-        """Return the row that is most like these shingles, and by `floor` at least."""
-        at = _most_alike(
-            shingles,
-            np.uint64(name),
-            self._flat,
-            self._ends[: len(self._rows) + 1],
-            self._names,
-            floor,
-        )
-        return self._rows[at] if at >= 0 else None
+    def find(self, shingles: Hashes, floor: float, name: int, answer: str) -> int | None:
+        """Return the row that is most like these shingles, and by `floor` at least.
+
+        One whose answer is another fact is passed over.
+        """
+        refused = np.zeros(len(self._rows), np.bool_)
+        ends = self._ends[: len(self._rows) + 1]
+        for _ in range(_MOST_REFUSED):
+            known = (self._flat, ends, self._names, refused)
+            at = int(_most_alike(shingles, np.uint64(name), *known, floor))
+            if at < 0:
+                return None
+            if not are_other_facts(answer, self._answers[at]):
+                return self._rows[at]
+            refused[at] = True
+        return None
 
 
 @kernel
-def _most_alike(own, name, flat, ends, names, floor):  # type: ignore[no-untyped-def]
+def _most_alike(own, name, flat, ends, names, refused, floor):  # type: ignore[no-untyped-def]
     """Return which run of sorted shingles is most like one's own, or -1."""
     best, most = -1, floor
     for at in range(len(ends) - 1):
         start, end = ends[at], ends[at + 1]
-        if name != 0 and names[at] == name:
+        if refused[at] or (name != 0 and names[at] == name):
             continue
         small, large = min(len(own), end - start), max(len(own), end - start)
         if large == 0 or small < most * large:

@@ -45,6 +45,7 @@ class Rules:
     Attributes:
         near_jaccard: None for exact copies only.
         shingling: What that is measured by.
+        keep_other_answers: Whether rows whose short answers are other facts are no near-duplicates.
         candidates: How many rows of a cluster and side stay.
         seed: Chooses hash functions, axes and buckets.
         semantic: None to leave rows in other words alone.
@@ -58,6 +59,7 @@ class Rules:
     shingling: Shingling
     candidates: int
     seed: int
+    keep_other_answers: bool = True
     semantic: SemanticConfig | None = None
     model: Path | None = None
     max_copied_share: float | None = None
@@ -146,7 +148,15 @@ def decide(
     facts.ranks[leaving] = np.inf  # so that no row goes for one that goes itself
     if rules.near_jaccard is not None:
         known = (facts.ranks, facts.made_of, texts.read)
-        parted = cut_chains(clusters, *known, rules.near_jaccard, rules.shingling)
+        measure = (rules.near_jaccard, rules.shingling)
+
+        def answer(row: int) -> str:
+            length = int(answers[row])
+            return texts.read(row)[-length:] if length else ""
+
+        parted = cut_chains(
+            clusters, *known, *measure, answer if rules.keep_other_answers else None
+        )
         clusters = replace(clusters, labels=parted)
     labels, semantics = clusters.labels, None
     if rules.semantic is not None:

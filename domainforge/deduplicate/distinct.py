@@ -5,9 +5,11 @@ where they are in doubt they keep a row: a paraphrase too many costs less than a
 """
 
 import hashlib
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import lru_cache
 
 from domainforge.deduplicate.exact import normalise
@@ -86,6 +88,8 @@ _CHOICES = frozenset(_CHOICE_LIST.split())
 
 _LEAST_AGREEMENT = 0.75
 _STEM_CHARS = 6
+_SHORT_ANSWER_WORDS = 8
+_SAME_WORD = 0.8
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,28 @@ def differ(one: Marks, other: Marks) -> str | None:
     if bool(one.answer) != bool(other.answer) or _agree(one, other) < _LEAST_AGREEMENT:
         return "answer"
     return None
+
+
+def are_other_facts(one: str, other: str) -> bool:
+    """Tell whether two short answers say different things: other numbers, or no word in common.
+
+    Words that differ in a letter or two count as common ones, and of two dates that one may say
+    less than the other. Of long answers nothing is said.
+    """
+    mine, theirs = _content(one), _content(other)
+    if not mine or not theirs or min(len(mine), len(theirs)) > _SHORT_ANSWER_WORDS:
+        return False
+    numbers, others = set(filter(_is_number, mine)), set(filter(_is_number, theirs))
+    if numbers and others and not (numbers <= others or others <= numbers):
+        return True
+    if mine & theirs:
+        return False
+    pairs = itertools.product(mine - numbers, theirs - others)
+    return not any(SequenceMatcher(None, *pair).ratio() >= _SAME_WORD for pair in pairs)
+
+
+def _is_number(word: str) -> bool:
+    return word[0].isdigit()
 
 
 def _has_turned(one: frozenset[str], other: frozenset[str], left: str, right: str) -> bool:

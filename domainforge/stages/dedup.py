@@ -40,6 +40,11 @@ class DedupConfig(Settings):
         3, ge=1, le=32, description="Words in a shingle, by which long rows are compared."
     )
     long_text_words: int = Field(100, ge=1, description="From how many words on a row is long.")
+    keep_other_answers: bool = Field(
+        True,
+        description="Rows whose short answers say different things (other numbers, or no word in "
+        "common) are two facts, however alike the questions: neither goes for the other.",
+    )
     candidates: int = Field(
         1,
         ge=1,
@@ -71,6 +76,7 @@ class DedupConfig(Settings):
         return Rules(
             near_jaccard=self.near_jaccard,
             shingling=Shingling(self.shingle_chars, self.shingle_words, self.long_text_words),
+            keep_other_answers=self.keep_other_answers,
             candidates=self.candidates,
             seed=seed,
             semantic=self.semantic,

@@ -1,6 +1,12 @@
 import pytest
 
-from domainforge.deduplicate.distinct import Marks, differ, read_marks, small_words
+from domainforge.deduplicate.distinct import (
+    Marks,
+    are_other_facts,
+    differ,
+    read_marks,
+    small_words,
+)
 
 SMALL = small_words(["the mill was built by a carpenter, and nobody knows the baker of the town"])
 
@@ -68,3 +74,28 @@ def test_the_key_is_that_of_numbers_and_negations_alone() -> None:
 def test_hostile_texts_are_read() -> None:
     assert marks("\ud800 \u0130\u0130 9.9.9 ,,, \ufdfa" * 50, "\ud800").key >= 0
     assert marks("", "") == marks(" ")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ("It has 24.", "It has 31.", True),
+        ("In 1347.", "1374", True),
+        ("Ilse Varga", "Otto Lind", True),
+        ("In the Gannick Line.", "1986.", True),
+        ("26 July 1979.", "On 26 July 1979", False),
+        ("July 1979", "26 July 1979", False),
+        ("six crowns", "The token is worth 6 crowns.", False),
+        ("Marrendine", "Marendine", False),
+        ("The engineer Ilse Varga", "Ilse Varga", False),
+        ("", "1986", False),
+    ],
+)
+def test_short_answers_that_are_other_facts(one: str, other: str, *, apart: bool) -> None:
+    assert are_other_facts(one, other) is apart
+    assert are_other_facts(other, one) is apart
+
+
+def test_of_long_answers_nothing_is_said() -> None:
+    long = "The council of the town met nine times before it let the engineer begin building"
+    assert not are_other_facts(long + " in 1347", long + " in 1348")

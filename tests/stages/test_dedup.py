@@ -271,4 +271,20 @@ def test_gaps_in_one_sentence_are_different_rows() -> None:
     assert len(dedup(first, second, near_jaccard=0.5)[0]) == 2
     assert len(dedup(first, other, near_jaccard=0.5)[0]) == 1, "of another sentence"
     written = [replace(row, teacher="t") for row in (first, second)]
-    assert len(dedup(*written, near_jaccard=0.5)[0]) == 1, "by a teacher"
+    alike = dedup(*written, near_jaccard=0.5, keep_other_answers=False)[0]
+    assert len(alike) == 1, "by a teacher"
+
+
+def test_facts_that_sound_alike_both_stay() -> None:
+    asked = "How many berths does the {} quay of the harbour of Veltren have for fishing boats?"
+    east = example(asked.format("east"), "It has 24.")
+    west = example(asked.format("west"), "It has 31.")
+    again = example(asked.format("western"), "31 berths.")
+    unique, dropped = dedup(east, west, again)
+    assert {row["id"] for row in unique} >= {east.id}
+    assert len(unique) == 2
+    assert [row["reason"] for row in dropped] == ["near_duplicate"]
+    assert dropped[0]["id"] in (west.id, again.id)
+    assert len({row["cluster"] for row in unique}) == 2
+    unique, dropped = dedup(east, west, again, keep_other_answers=False)
+    assert len(unique) == 1
