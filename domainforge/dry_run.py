@@ -7,19 +7,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from domainforge.context import Context
-from domainforge.evaluation.control import load_control
 from domainforge.filters.reviewed import labels_changed
 from domainforge.generation.foresight import CallCount
-from domainforge.pipeline import STAGES, fingerprint, make_context, recipe, stage_bounds
+from domainforge.judging.costs import RowCount
+from domainforge.pipeline import (
+    STAGES,
+    check_what_is_named,
+    fingerprint,
+    make_context,
+    recipe,
+    stage_bounds,
+)
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, Output, RunFolder, folder_hash, read_manifest
 from domainforge.sources.choice import is_remote
-from domainforge.splitting.replay import find_replay
 from domainforge.stage import Stage
 from domainforge.stages import generate, judge
-from domainforge.table_writer import count_rows
+from domainforge.table_writer import read_batches
 from domainforge.teacher.endpoint import describe_missing_keys
-from domainforge.teacher.prices import teacher_price
 
 _CHEAP = ("ingest", "chunk", "assign")
 """Stages that are run for real, into a temporary folder, to know what would be asked."""
@@ -102,16 +107,10 @@ def plan_run(
     first, last = stage_bounds(from_stage, until_stage)
     with tempfile.TemporaryDirectory(prefix="domainforge-dry-run-") as scratch:
         context = _make_dry_context(pipeline, project, Path(scratch), say)
-        if pipeline.teacher.budget.max_usd is not None:
-            teacher_price(pipeline.teacher)  # a cap without a price would stop the run at once
-        context.exam  # noqa: B018  a broken exam would stop the run, so it stops this too
-        if pipeline.evaluate.control is not None:
-            load_control(context.find(pipeline.evaluate.control))  # so would a broken control
-        if context.replays:
-            find_replay(pipeline.split.replay, project)  # and a file that isn't there
+        check_what_is_named(pipeline, context)  # what would stop the run stops this too
         planner = _Planner(pipeline, context, run, Path(scratch))
         plans = []
-        calls, judged, recipe = None, _NO_JUDGE, ""
+        planned, judged = None, _NO_JUDGE
         for index, stage in enumerate(STAGES):
             if index > last:
                 plans.append(StagePlan(stage.name, "left out", f"after {until_stage}"))
@@ -121,14 +120,23 @@ def plan_run(
             if stage.name == "generate" and plan.state == "would run":
                 inputs = planner.inputs(stage)
                 planned = generate.plan_calls(pipeline.generate, inputs, context)
-                calls, recipe = planned.count, planned.describe_recipe()
             if stage.name == "judge" and plan.state == "would run" and pipeline.judge.asks:
-                judged = planner.plan_judge(stage, calls)
+                judged = planner.plan_judge(stage, planned)
+    calls = planned.count if planned else None
+    recipe = planned.describe_recipe() if planned else ""
     needs_keys = calls is not None and calls.to_ask > 0
     notes = [recipe] if recipe else []
     notes += generate.tell_rounds(pipeline.generate) if calls else ()
     notes += describe_missing_keys(pipeline.teacher) if needs_keys else ()
     return DryRun(tuple(plans), calls, (*notes, *judged.notes), judged.calls)
+
+
+def _count_rows(folder: Path) -> RowCount:
+    rows = preferences = 0
+    for batch in read_batches(folder, ["rejected"]):
+        rows += batch.num_rows
+        preferences += batch.num_rows - batch.column("rejected").null_count
+    return RowCount(rows, preferences)
 
 
 class _JudgePlan(NamedTuple):
@@ -181,7 +189,7 @@ class _Planner:
         """Return what the stage would read."""
         return Inputs({name: self._folders[name] for name in stage.reads})
 
-    def plan_judge(self, stage: Stage, generating: CallCount | None) -> _JudgePlan:
+    def plan_judge(self, stage: Stage, generating: generate.CallPlan | None) -> _JudgePlan:
         """Tell what the judge would be asked: exactly, or at most where its rows aren't there."""
         config = self._pipeline.judge
         teacher = config.teacher or self._pipeline.teacher
@@ -200,8 +208,11 @@ class _Planner:
                 None, ("the judge is asked as well; about how many rows isn't known",)
             )
         known = next((name for name in ("filter", "generate") if name in self._folders), None)
-        rows = generating.planned if generating else 0
-        rows = count_rows(self._folders[known]) if known else rows
+        rows = RowCount(0, 0)
+        if known:
+            rows = _count_rows(self._folders[known])
+        elif generating:
+            rows = RowCount(generating.count.planned, generating.preferences)
         inputs = Inputs({"chunk": self._folders["chunk"]})
         bound = judge.bound_plan(config, inputs, rows, self._context)
         return _JudgePlan(CallCount(bound.requests, 0, bound.requests), (bound.describe(),))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from domainforge.context import Context
 from domainforge.generation.chains import ask_units
 from domainforge.generation.requests import count_steps
+from domainforge.judging.costs import RowCount
 from domainforge.pipeline import STAGES, make_context, run_pipeline
 from domainforge.pipeline_file import Pipeline
 from domainforge.run_folder import Inputs, RunFolder
@@ -172,7 +173,8 @@ def _tell_judge(
     """Bound what a judge will be asked; the sample says nothing of how many rows survive."""
     if not pipeline.judge.asks or not plan.count.planned:
         return []
-    bound = judge.bound_plan(pipeline.judge, inputs, plan.count.planned, context)
+    rows = RowCount(plan.count.planned, plan.preferences)
+    bound = judge.bound_plan(pipeline.judge, inputs, rows, context)
     return [f"not counted below: {bound.describe()}"]
 
 

@@ -146,14 +146,7 @@ def run_pipeline(
             listener(event)
 
         context = make_context(pipeline, project, listen, extra_sources)
-        if pipeline.teacher.budget.max_usd is not None:
-            teacher_price(pipeline.teacher)  # a cap without a price must show before any work
-        context.exam  # noqa: B018  a broken exam must show now, not after the training
-        if pipeline.evaluate.control is not None:
-            load_control(context.find(pipeline.evaluate.control))  # so must a broken control
-        if context.replays:
-            find_replay(pipeline.split.replay, project)  # and a file that isn't there
-        dedup.find_others(pipeline.dedup, context)  # or an earlier run
+        check_what_is_named(pipeline, context)
         names = [stage.name for stage in STAGES[: last + 1]]
         # So must a broken prompt file.
         asks = generate.STAGE.name in names and generate.asks_teacher(pipeline.generate, context)
@@ -190,6 +183,26 @@ def run_pipeline(
         scores = find_scores(run.path) if measured else None
         listen({"event": "done", "verdict": (scores or {}).get("verdict")})
     return RunReport(run.path, states, time.time() - started, scores)
+
+
+def check_what_is_named(pipeline: Pipeline, context: Context) -> None:
+    """Find the files, runs and models that a pipeline names beside its documents.
+
+    What isn't there or is broken must show before any work, and not after the teacher was paid.
+
+    Raises:
+        ConfigError: One of them can't be used, or a cap in dollars has no price to hold it by.
+    """
+    if pipeline.teacher.budget.max_usd is not None:
+        teacher_price(pipeline.teacher)
+    context.exam  # noqa: B018  reads it
+    if pipeline.evaluate.control is not None:
+        load_control(context.find(pipeline.evaluate.control))
+    if context.replays:
+        find_replay(pipeline.split.replay, context.project)
+    filter.find_models(pipeline.filter, context)
+    dedup.find_others(pipeline.dedup, context)
+    split.load_benchmarks(pipeline.split, context)
 
 
 def recipe(stage: Stage, config: Any, context: Context) -> str:

@@ -137,6 +137,33 @@ def test_a_key_that_is_missing_is_told_before_any_work(
     assert plan(finished, teacher=keyless, from_stage="generate").notes == ()
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("filter.nli_model", "nowhere", r"filter\.nli_model: no model in .*nowhere"),
+        ("filter.toxicity_model", "docs", r"filter\.toxicity_model: no model in .*docs"),
+        ("dedup.against", ["gone"], r"dedup\.against: gone is no run"),
+        ("split.benchmarks", ["gone.jsonl"], r"split\.benchmarks: no such file: gone\.jsonl"),
+        ("split.benchmarks", ["docs"], r"split\.benchmarks: docs is a folder"),
+        ("split.benchmarks", ["junk.jsonl"], r"split\.benchmarks: .*junk\.jsonl:1: "),
+    ],
+)
+def test_what_curation_names_and_is_not_there_stops_a_run_before_it_begins(
+    tmp_path: Path, key: str, value: Any, fault: str
+) -> None:
+    project = make_project(tmp_path / "p")
+    (project / "docs").mkdir(exist_ok=True)
+    (project / "junk.jsonl").write_text("junk\n")
+    stage, name = key.split(".")
+    pipeline = check_pipeline(
+        pipeline_values("http://127.0.0.1:1/v1", **{stage: {name: value}}), "p.yaml"
+    )
+    for attempt in (plan_run, run_pipeline):
+        with pytest.raises(ConfigError, match=fault):
+            attempt(pipeline, project)
+    assert not (project / "runs" / "small" / "documents").exists()
+
+
 def test_general_rows_that_are_not_there_stop_a_run_before_it_begins(tmp_path: Path) -> None:
     project = make_project(tmp_path / "p")
     replay = {"split": {"replay": {"file": "none.jsonl"}}}

@@ -24,6 +24,20 @@ def without_models(config: FilterConfig) -> FilterConfig:
     return config.model_copy(update=dict.fromkeys(MODEL_FIELDS))
 
 
+def check_models(config: FilterConfig) -> None:
+    """Look whether the models are there; no weights are read.
+
+    Args:
+        config: With folders that can be found from here.
+
+    Raises:
+        ConfigError: There is no model where one is named.
+    """
+    for name in MODEL_FIELDS:
+        if getattr(config, name):
+            check_folder(Path(getattr(config, name)), f"filter.{name}")
+
+
 def identify_models(config: FilterConfig) -> dict[str, str]:
     """Return a hash of each model's files; nothing where none is named.
 

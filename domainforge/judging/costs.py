@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from domainforge.generation.requests import count_steps, make_request, plain_marker
 from domainforge.generation.units import Form
@@ -16,14 +16,20 @@ _QUESTION = "What is said of this, and by whom, and since when does it hold? " *
 _ANSWER = "It holds since then, as is said here, and for these reasons. " * 6
 
 
+class RowCount(NamedTuple):
+    """How many rows there can be at most, and how many of them have a rejected answer."""
+
+    all: int
+    preferences: int
+
+
 @dataclass(frozen=True)
 class Bound:
     """The most that judging can ask.
 
     Attributes:
         rows: As many rows as there can be.
-        requests: The most requests, repairs and continuations aside; of preferences there are two
-            more each.
+        requests: The most requests, repairs and continuations aside.
         usd: What they would cost where every reply took all of its tokens; None where the price is
             unknown.
     """
@@ -42,26 +48,37 @@ class Bound:
 
 
 def bound_calls(
-    panel: Panel, rows: int, chunks: Sequence[Mapping[str, Any]], form: Form, price: Price
+    panel: Panel,
+    rows: RowCount,
+    chunks: Sequence[Mapping[str, Any]],
+    form: Form,
+    price: Price,
 ) -> Bound:
     """Bound what so many rows about these passages can take.
 
     Args:
         panel: What is asked.
-        rows: The most rows that there can be.
+        rows: The most that there can be.
         chunks: Passages; a part of them is taken.
         form: How the teacher is asked.
         price: What it charges.
     """
-    requests = rows * panel.most_requests
-    step = max(1, len(chunks) // _MOST_CHUNKS)
-    nano = [_worst_nano(panel, chunk, form, price) for chunk in chunks[::step]]
-    if not price.known or not nano:
-        return Bound(rows, requests, None)
-    return Bound(rows, requests, rows * sum(nano) / len(nano) / NANO)
+    requests = rows.all * panel.most_requests + rows.preferences * panel.more_requests
+    some = chunks[:: max(1, len(chunks) // _MOST_CHUNKS)]
+    if not price.known or not some:
+        return Bound(rows.all, requests, None)
+    kinds = ((rows.all - rows.preferences, None), (rows.preferences, _ANSWER))
+    nano = sum(
+        count * sum(_worst_nano(panel, chunk, rejected, form, price) for chunk in some)
+        for count, rejected in kinds
+        if count
+    )
+    return Bound(rows.all, requests, nano / len(some) / NANO)
 
 
-def _worst_nano(panel: Panel, chunk: Mapping[str, Any], form: Form, price: Price) -> int:
+def _worst_nano(
+    panel: Panel, chunk: Mapping[str, Any], rejected: str | None, form: Form, price: Price
+) -> int:
     """Bound what a row about one passage costs."""
     row = {
         "messages": [
@@ -69,7 +86,7 @@ def _worst_nano(panel: Panel, chunk: Mapping[str, Any], form: Form, price: Price
             {"role": "assistant", "content": _ANSWER},
         ],
         "text": None,
-        "rejected": None,
+        "rejected": rejected,
         "fields": "{}",
         "basis": "passage",
         "teacher": "any",

@@ -25,6 +25,7 @@ _JUDGES: dict[What, Judges] = {
     "again": "answer",
     "unaided": "answer",
 }
+_OF_PREFERENCES: tuple[What, ...] = ("pair", "swapped")
 _AT_ONCE = frozenset(("yes", "no", "true", "false"))
 
 
@@ -47,7 +48,13 @@ class Panel:
     @property
     def most_requests(self) -> int:
         """The most requests that a row of a chat takes, repairs and continuations aside."""
-        asked = [what for what in self.prompts if what not in ("pair", "swapped")]
+        asked = [what for what in self.prompts if what not in _OF_PREFERENCES]
+        return sum(len(self.prompts[what].steps) for what in asked)
+
+    @property
+    def more_requests(self) -> int:
+        """How many a preference takes beside them, for its two answers in both orders."""
+        asked = [what for what in self.prompts if what in _OF_PREFERENCES]
         return sum(len(self.prompts[what].steps) for what in asked)
 
     def steps(self, row: Mapping[str, Any], chunks: Mapping[str, Any]) -> list[dict[What, Unit]]:
@@ -140,7 +147,7 @@ def _check_scale(min_score: float, prompt: PromptFile) -> None:
 def _is_asked(what: What, row: Mapping[str, Any]) -> bool:
     if what == "rubric":
         return True
-    if what in ("pair", "swapped"):
+    if what in _OF_PREFERENCES:
         return row["rejected"] is not None
     # One turn, whose answer the passage gives; later turns lean on the ones before.
     has_answer = row["basis"] == "passage" and bool(row["messages"])

@@ -11,7 +11,7 @@ from domainforge.errors import PromptError
 from domainforge.files import file_hash
 from domainforge.filters.filtering import VERSION
 from domainforge.filters.frame import frame_of
-from domainforge.filters.models import MODEL_FIELDS, identify_models, locate_models
+from domainforge.filters.models import MODEL_FIELDS, check_models, identify_models, locate_models
 from domainforge.filters.pool import FilterPlan, check_batches, count_cores
 from domainforge.filters.private import PrivateCounts
 from domainforge.filters.progress import FilterProgress
@@ -68,6 +68,15 @@ def run(config: FilterConfig, inputs: Inputs, out: Output, context: Context) -> 
         figures[LABELS_HASH] = applied
     notes = [*_notes(out, reasons, total), *notes, *private.notes()]
     return StageResult(account, tuple(notes), figures)
+
+
+def find_models(config: FilterConfig, context: Context) -> None:
+    """Look whether the models that checks use are there.
+
+    Raises:
+        ConfigError: One isn't.
+    """
+    check_models(locate_models(config, context.project))
 
 
 def identity(config: FilterConfig, context: Context) -> dict[str, Any]:

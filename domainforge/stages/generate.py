@@ -91,12 +91,14 @@ class CallPlan:
     Attributes:
         recipe: What a recipe comes to; None where the tasks are named.
         besides: What is asked beside it, in words.
+        preferences: How many of the units come to a preference.
     """
 
     count: CallCount
     unfinished: tuple[Unit, ...]
     recipe: RecipePlan | None = None
     besides: tuple[str, ...] = ()
+    preferences: int = 0
 
     def describe_recipe(self) -> str:
         """Say what a recipe comes to, and what is asked beside it; empty without one."""
@@ -214,7 +216,8 @@ def plan_calls(config: GenerateConfig, inputs: Inputs, context: Context) -> Call
     with Ledger(context.ledger_path) as ledger:
         form = known_form(context.teacher_config, identity, ledger)
         count, unfinished = foresee(units, config.novelty, form, identity, ledger, gate)
-    return CallPlan(count, unfinished, recipe, tuple(_tell_besides(config)))
+    pairs = sum(unit.prompt.header.example.get("kind") == "preference" for unit in units)
+    return CallPlan(count, unfinished, recipe, tuple(_tell_besides(config)), pairs)
 
 
 def tell_rounds(config: GenerateConfig) -> list[str]:

@@ -19,7 +19,7 @@ from domainforge.generation.foresight import CallCount
 from domainforge.judging.bias import Bias
 from domainforge.judging.choice import Best, find_repeated
 from domainforge.judging.config import DifficultyConfig, JudgeConfig
-from domainforge.judging.costs import Bound, bound_calls
+from domainforge.judging.costs import Bound, RowCount, bound_calls
 from domainforge.judging.difficulty import DifficultyScorer
 from domainforge.judging.inquiry import Court, Inquiry, foresee_rows
 from domainforge.judging.marks import HeardVerdicts, Scorer, mark_rows
@@ -139,13 +139,13 @@ def plan_calls(config: JudgeConfig, inputs: Inputs, context: Context) -> CallCou
             return foresee_rows(rows, panel, chunks, form, identity, ledger, gate)
 
 
-def bound_plan(config: JudgeConfig, inputs: Inputs, rows: int, context: Context) -> Bound:
+def bound_plan(config: JudgeConfig, inputs: Inputs, rows: RowCount, context: Context) -> Bound:
     """Bound the calls and the cost before the rows are there.
 
     Args:
         config: What is asked.
         inputs: Have the chunks.
-        rows: The most rows that there can be.
+        rows: The most that there can be.
         context: Finds prompts and the teacher.
     """
     teacher = judge_teacher(config, context)

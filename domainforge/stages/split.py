@@ -114,7 +114,7 @@ def run(config: SplitConfig, inputs: Inputs, out: Output, context: Context) -> S
         ConfigError: A benchmark can't be read.
     """
     replay = load_replay(config.replay, context.project, context.seed) if context.replays else []
-    benchmarks = _load_benchmarks(config, context)
+    benchmarks = load_benchmarks(config, context)
     tally = split_rows(inputs, out, context.exam, config, context.seed, replay, benchmarks)
     total = sum(tally.kept.values()) + tally.reasons.total()
     if tally.rows("train") == tally.kept["train", REPLAY]:
@@ -194,14 +194,20 @@ def _benchmark_paths(config: SplitConfig, context: Context) -> Iterator[Any]:
     for name in config.benchmarks:
         path = context.find(name)
         if not path.is_file():
+            what = f"{name} is a folder" if path.is_dir() else f"no such file: {name}"
             raise ConfigError(
-                f"split.benchmarks: no such file: {name} (looked in {context.project}); "
-                "bring the questions as JSON lines, or leave the name out"
+                f"split.benchmarks: {what} (looked in {context.project}); "
+                "name a file with the questions as JSON lines, or leave the name out"
             )
         yield path
 
 
-def _load_benchmarks(config: SplitConfig, context: Context) -> list[ExamItem]:
+def load_benchmarks(config: SplitConfig, context: Context) -> list[ExamItem]:
+    """Read the items of all benchmarks that are named.
+
+    Raises:
+        ConfigError: One isn't there or can't be read, or lines in it are wrong.
+    """
     return [item for path in _benchmark_paths(config, context) for item in load_benchmark(path)]
 
 

@@ -9,12 +9,20 @@ import pytest
 from domainforge.dry_run import plan_run
 from domainforge.errors import ConfigError, PromptError
 from domainforge.estimate import describe_estimate, estimate_run
+from domainforge.judging.config import JudgeConfig
+from domainforge.judging.costs import RowCount, bound_calls
+from domainforge.judging.panel import open_panel
 from domainforge.pipeline import run_pipeline
 from domainforge.pipeline_file import Pipeline, check_pipeline
+from domainforge.prompts import load_prompt
 from domainforge.run_folder import read_manifest
+from domainforge.teacher.config import TeacherConfig
+from domainforge.teacher.prices import teacher_price
+from tests.judging.rows import CHUNKS
 from tests.support.small_run import make_project, pipeline_values
 from tests.support.teacher_server import TeacherServer
 
+ENDPOINT = {"base_url": "http://127.0.0.1:1/v1", "model": "m"}
 PRICE = {"input_usd_per_million": 1, "output_usd_per_million": 20}
 
 
@@ -79,6 +87,33 @@ def test_what_would_stop_the_judge_stops_the_run_before_any_work(
         with pytest.raises(ConfigError, match="NO_JUDGE_KEY"):
             run_pipeline(keyless, project, lambda event: notes.append(event.get("text", "")))
         assert any("NO_JUDGE_KEY (judge.teacher.api_key_env)" in note for note in notes)
+
+
+def test_a_preference_takes_two_requests_more() -> None:
+    config = JudgeConfig.model_validate({"prompt": "judge", "needs_document": "score"})
+    panel = open_panel(config, lambda name: load_prompt(name, Path("/nowhere")))
+    price = teacher_price(TeacherConfig.model_validate({**ENDPOINT, "price": PRICE}))
+    alike, mixed = (
+        bound_calls(panel, RowCount(10, pairs), [*CHUNKS.values()], "chat", price)
+        for pairs in (0, 4)
+    )
+    assert (alike.requests, mixed.requests) == (20, 28)
+    assert alike.usd is not None
+    assert mixed.usd is not None
+    assert mixed.usd > alike.usd > 0
+    assert "at most 28 requests" in mixed.describe()
+
+
+@pytest.mark.slow
+def test_the_most_is_no_less_than_what_is_asked_of_preferences(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "p")
+    with TeacherServer() as server:
+        values = pipeline_values(server.base_url, judge={"prompt": "judge"})
+        values["generate"] = {"tasks": [{"prompt": "preference", "per_chunk": 1}]}
+        plan = plan_run(check_pipeline(values, "p.yaml"), project)
+    assert plan.calls is not None
+    assert plan.judge_calls is not None
+    assert plan.judge_calls.planned == 3 * plan.calls.planned > 0
 
 
 def test_a_judge_that_nothing_needs_is_no_key() -> None:
