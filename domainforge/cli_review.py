@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from domainforge.terminal import make_console, say
+from domainforge.wording import count_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,11 +54,15 @@ def review(
         raise ConfigError("--labels reads labels, --export writes rows; give one of them")
     if labels is not None:
         count = import_labels(project, run, Path(labels), by)
-        say(console, f"{count:,} rows labelled; the next run of {run.path.name} does as they say")
+        if not count:
+            say(console, f"{labels} has no row with a verdict; nothing was labelled")
+            return
+        rows = count_of(count, "row")
+        say(console, f"{rows} labelled; the next run of {run.path.name} does as they say")
         return
     if export is not None:
         count = export_rows(project, run, wanted, Path(export))
-        say(console, f"wrote {count:,} rows; fill in `verdict` with keep or drop, then:")
+        say(console, f"wrote {count_of(count, 'row')}; fill in `verdict` with keep or drop, then:")
         say(console, f"domainforge review {run.path.name} --labels {export}")
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -156,6 +161,10 @@ def _wants_again(console: "Console", fault: str) -> bool:
 
 
 def _tell_end(console: "Console", review: "Review") -> None:
+    name = review.run.path.name
+    if review.taken_back:
+        back = count_of(review.taken_back, "label")
+        say(console, f"{back} of before taken back; the next run of {name} does so too")
     if not review.given:
         say(console, "no labels were given")
         return
@@ -164,7 +173,7 @@ def _tell_end(console: "Console", review: "Review") -> None:
         counts[label.verdict] += 1
     say(
         console,
-        f"{len(review.given):,} labels given: {counts['keep']:,} keep, {counts['drop']:,} drop, "
-        f"{counts[None]:,} with a comment alone; the next run of {review.run.path.name} does "
-        "as they say",
+        f"{count_of(len(review.given), 'label')} given: {counts['keep']:,} keep, "
+        f"{counts['drop']:,} drop, {counts[None]:,} with a comment alone; the next run of {name} "
+        "does as they say",
     )

@@ -197,7 +197,10 @@ def _placeholder(info: FieldInfo) -> str:
         return example if inner is info.annotation else f"[{example}]"
     words = _words(info.annotation)
     kinds = (info.annotation, *typing.get_args(info.annotation))
-    return words[0] if words else "5" if int in kinds or float in kinds else "..."
+    if int in kinds or float in kinds:
+        limits = [limit for bound in info.metadata if (limit := getattr(bound, "le", None))]
+        return "0.5" if limits and min(limits) < 5 else "5"
+    return words[0] if words else "..."
 
 
 def _example_list(given: Any, *, secret: bool) -> str:

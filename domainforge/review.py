@@ -90,6 +90,7 @@ class Review:
         """
         self.run = run
         self.given: list[Label] = []
+        self.taken_back = 0
         self._who = who
         self._wanted = wanted
         self._file = LabelFile(project)
@@ -173,6 +174,7 @@ class Review:
         else:
             shown = self.current()
             label = shown.label if shown else None
+            self.taken_back += label is not None
         if label is None:
             return False
         self._file.undo(label)
@@ -239,7 +241,7 @@ def wanted_rows(
         for batch in read_batches(place.folder):
             for row in batch.to_pylist():
                 if reason is None or row["reason"] == reason:
-                    yield place.label, decode_row(row)
+                    yield place.title, decode_row(row)
 
 
 def read_chunks(run: RunFolder, ids: Sequence[str]) -> list[dict[str, Any]]:

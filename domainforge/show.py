@@ -32,7 +32,7 @@ class Place:
     Attributes:
         stage: The stage that wrote it.
         folder: Where its Parquet shards are.
-        label: How people call it: `documents`, `train`, `kept (dropped)`.
+        label: How people call it: `documents`, `train`, `dropped`.
         rows: How many it holds.
         left_out: It holds what the stage left out.
     """
@@ -42,6 +42,11 @@ class Place:
     label: str
     rows: int
     left_out: bool
+
+    @property
+    def title(self) -> str:
+        """What to write where its stage isn't named beside it: `train`, `dropped by filter`."""
+        return f"{self.label} by {self.stage}" if self.left_out else self.label
 
 
 @dataclass(frozen=True)
@@ -211,8 +216,8 @@ def _places_of(run: RunFolder, stage: Stage) -> list[Place]:
         return []
     places = []
     for name, facts in manifest.tables.items():
+        label = name or stage.writes
         left_out = name in LEFT_OUT
-        label = f"{stage.writes} ({name})" if left_out else name or stage.writes
         places.append(Place(stage.name, folder / name, label, int(facts["rows"]), left_out))
     return places
 

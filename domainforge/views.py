@@ -229,7 +229,7 @@ def print_teacher(console: Console, report: TeacherReport, price: str) -> None:
 def _print_row(console: Console, place: Place, row: Row) -> None:
     """Print a row of whatever table it is of."""
     text = Text(str(row.get("id", "")), style="bold")
-    text.append(f"  {place.label}", style="cyan")
+    text.append(f"  {place.title}", style="cyan")
     side, kind = row.get("side"), row.get("kind")
     text.append("".join(f"  {word}" for word in (kind, side) if word), style=_LABEL)
     if row.get("uri"):

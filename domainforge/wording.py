@@ -30,6 +30,11 @@ def describe_account(account: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def count_of(number: int, noun: str) -> str:
+    """Write a count before what is counted: `1 row`, `1,200 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def short_count(number: float) -> str:
     """Write a count in at most six characters: 950, 12.3k, 4.56M."""
     if number < 10_000:

@@ -120,6 +120,7 @@ def test_a_key_in_the_wrong_place_or_half_written(
         ("generate", "rich", "for example {recipe: rich}; its keys: recipe, tasks"),
         ("generate.recipe", "rihc", "did you mean 'rich'?"),
         ("generate", "{tasks: qa}", "write a list of mappings, for example [{prompt: qa}]"),
+        ("judge.quality", "on", "for example {min_probability: 0.5}; its keys"),
         ("filter.skip", "empty", "write a list, one word each: [empty]"),
         ("train.epochs", "many", "write a number (it is 'many')"),
         ("train.keep_best", "perhaps", "write true or false"),

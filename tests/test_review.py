@@ -309,6 +309,18 @@ def test_without_a_terminal_it_says_what_to_do(
     assert "--labels rows.jsonl" in ended.stderr
 
 
+def test_a_file_without_a_verdict_labels_nothing_and_says_so(
+    made: Path, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(made)
+    ask = CliRunner().invoke
+    told = ask(app, ["review", "small", "--limit", "1", "--export", "one.jsonl"]).stdout
+    assert "wrote 1 row; fill in" in told
+    told = ask(app, ["review", "small", "--labels", "one.jsonl"]).stdout
+    assert told == "one.jsonl has no row with a verdict; nothing was labelled\n"
+    assert not (made / LABELS).exists()
+
+
 EDITOR = """
 import sys
 from pathlib import Path
@@ -346,6 +358,14 @@ def test_keys_on_a_real_terminal(made: Path, run: RunFolder, tmp_path: Path) -> 
     assert terminal.end() == 0
     assert "2 labels given: 1 keep, 1 drop" in terminal.said
     assert labels.find(rows[0]) is not None
+    terminal = Terminal(["review", "small"], made, editor)
+    terminal.wait_for("q quit")
+    terminal.type("u")
+    terminal.wait_for("taken back")
+    terminal.type("q")
+    assert terminal.end() == 0
+    assert "1 label of before taken back; the next run of small does so too" in terminal.said
+    assert [label.verdict for label in LabelFile(made).read()] == ["drop"]
 
 
 @pytest.mark.slow

@@ -74,6 +74,14 @@ def test_dropped_rows_are_those_that_the_account_counts(small: RunFolder) -> Non
         assert {row["reason"] for _, row in chosen.rows} == {reason}
 
 
+def test_a_dropped_row_says_by_which_stage(small: RunFolder) -> None:
+    (dropped,) = [p for p in list_places(small) if p.stage == "filter" and p.left_out]
+    assert (dropped.label, dropped.title) == ("dropped", "dropped by filter")
+    assert dropped in find_places(small, dropped.label)
+    (kept,) = find_places(small, "filter")
+    assert kept.title == kept.label == "kept"
+
+
 def test_the_way_of_all_rows_adds_up(small: RunFolder) -> None:
     funnel = read_funnel(small)
     assert not funnel.faults
