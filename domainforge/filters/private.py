@@ -84,38 +84,48 @@ class PrivateCounts:
     def __init__(self, config: FilterConfig) -> None:
         self._config = config
         self._rows = Counter[str]()
-        self._kinds = Counter[str]()
+        self._kinds = {name: Counter[str]() for name in _SCORES.values()}
 
     def add(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Look at kept rows; only at the texts of those that have a score for it."""
         for row in rows:
             scores = json.loads(row["scores"] or "{}")
-            names = [name for name in _SCORES.values() if name in scores]
-            self._rows.update(names)
-            for text in _texts_of(row) if names else ():
-                found = find_spans(text, True, True, self._config.phone_region)
-                self._kinds.update(span.kind for span in found)
-                self._kinds.update(_TAKEN_OUT.findall(text))
+            for secrets, name in _SCORES.items():
+                if name in scores:
+                    self._rows[name] += 1
+                    for text in _texts_of(row):
+                        self._kinds[name].update(self._kinds_in(text, secrets=secrets))
 
     def figures(self) -> dict[str, Any]:
         """Return the counts for run.json; nothing where nothing was found."""
         if not self._rows:
             return {}
         rows = dict(sorted(self._rows.items()))
-        return {"private_rows": rows, "private_kinds": self._ordered()}
+        kinds = sum(self._kinds.values(), Counter[str]())
+        return {"private_rows": rows, "private_kinds": _order(kinds)}
 
     def notes(self) -> list[str]:
         """Say what a user should know before the rows are trained on or given away."""
-        kinds = ", ".join(f"{kind}: {count}" for kind, count in self._ordered().items())
         return [
-            f"{self._rows[name]} kept rows hold {what} ({kinds}); filter.{name}: redact takes it "
-            "out, drop drops the rows"
+            f"{self._rows[name]} kept rows hold {what} ({_list(self._kinds[name])}); "
+            f"filter.{name}: redact takes it out, drop drops the rows"
             for name, what in (("personal_data", "personal data"), ("secrets", "secrets"))
             if self._rows[name] and getattr(self._config, name) == "flag"
         ]
 
-    def _ordered(self) -> dict[str, int]:
-        return dict(sorted(self._kinds.items(), key=lambda item: (-item[1], item[0])))
+    def _kinds_in(self, text: str, *, secrets: bool) -> Iterator[str]:
+        """Yield the kinds of what a text holds, and of what was taken out of it."""
+        yield from (span.kind for span in _find_kind(text, secrets, self._config))
+        gone: list[str] = _TAKEN_OUT.findall(text)
+        yield from (kind for kind in gone if (kind == _SECRET) is secrets)
+
+
+def _order(kinds: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _list(kinds: Mapping[str, int]) -> str:
+    return ", ".join(f"{kind}: {count}" for kind, count in _order(kinds).items())
 
 
 def _find(row: Row, config: FilterConfig, *, secrets: bool) -> Evidence:

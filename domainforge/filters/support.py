@@ -199,14 +199,17 @@ def _missing_names(answer: str, asked: str, source: Source) -> Iterator[Name]:
     """Yield the names that neither the source nor the question has."""
     if not source.shows_names:
         return
-    in_question, said = split_loosely(asked), content_terms(asked).keys() | set(words(asked))
+    said = content_terms(asked).keys() | set(words(asked))
+    sentences = (*source.sentences, *split_loosely(asked))
     for name in find_names(answer):
         alone = len(name.words) == 1
         if alone and name.opens:
             continue  # any word has a capital there
+        if stands_in(words(name.written), sentences):
+            continue  # letter by letter: no part of "WH40K" stands for itself
         known = [word in said or stem(word) in said or _has(word, source) for word in name.words]
         there = all(known[1:] if name.opens else known)
-        if not (there and (alone or _together(name, (*source.sentences, *in_question)))):
+        if not (there and (alone or _together(name, sentences))):
             yield name
 
 

@@ -114,6 +114,13 @@ def test_flagged_rows_have_a_score_and_are_told_of() -> None:
         "1 kept rows hold personal data (e-mail: 1, phone number: 1); filter.personal_data: "
         "redact takes it out, drop drops the rows"
     ]
+    both = FilterConfig(secrets="flag")
+    counts = PrivateCounts(both)
+    counts.add([redact_row(row_of(f"Varga: {MAIL}, {SECRETS['password']}"), both)])
+    assert [note.partition(";")[0] for note in counts.notes()] == [
+        "1 kept rows hold personal data (e-mail: 1)",
+        "1 kept rows hold secrets (password: 1)",
+    ]
     clean = PrivateCounts(config)
     clean.add([redact_row(row_of("By post"), config)])
     assert (clean.figures(), clean.notes()) == ({}, [])

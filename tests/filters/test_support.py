@@ -80,6 +80,13 @@ def test_what_is_not_there(answer: str, fault: str) -> None:
     assert fault in at_fault(answer)
 
 
+def test_a_code_of_letters_and_digits_is_one_name() -> None:
+    text = f"{TEXT} She drove the ferry WH40K of the line and the pump MX450II."
+    for code in ("WH40K", "MX450II"):
+        assert at_fault(f"It was the {code}.", text=text) == []
+    assert at_fault("It was the WH40KX.", text=text) == ["WH40KX"]
+
+
 def test_a_name_of_the_question_is_no_claim() -> None:
     assert at_fault("It was Tove Lind", "Was it Tove Lind or Ilse Varga?") == []
     assert at_fault("It was Tove Lind", "Who was it?") == ["Tove Lind"]
