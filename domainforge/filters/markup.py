@@ -27,7 +27,7 @@ _NOISE = (
     ("broken encoding", r"[\u00c2\u00c3][\u0080-\u00bf\u20ac\u2122\u0153\u0178]"
      r"|\u00e2\u20ac[\u0080-\u00bf\u2122\u0153\u009d\u02dc\u201c\u201d]"),
     ("JSON", r"\"(?:answer|question|quote|text|response|output|content)\"\s*:"
-     r"|^\s*[{\[]\s*\"[^\"\n]{1,60}\"\s*[:,]|\"\s*\}\s*\]?\s*,?\s*$"),
+     r"|^\s*[{\[]\s*\"[^\"\n]{1,60}\"\s*[:,]|\"\s*\}[\s\],]*$"),
 )  # fmt: skip
 _FINDERS = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _NOISE)
 _ANSWER_KEYS = re.compile(r"\s*\{\s*\"(?:answer|question|response|output)\"\s*:", re.IGNORECASE)

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from tests.filters.passages import VELTREN, find_reason, make_row, make_text
@@ -65,3 +67,11 @@ def test_fences_that_open_nothing() -> None:
     assert find_reason(make_row(QUESTION, "Ilse Varga designed it.\n```")) == "template_leftover"
     program = make_row(QUESTION, "Ilse Varga, designed:\n```python\nbridge(9)\n```")
     assert find_reason(program, skip=("unsupported",)) is None
+
+
+def test_white_space_without_end_costs_no_time() -> None:
+    began = time.monotonic()
+    assert find_reason(make_row(QUESTION, f'Ilse Varga"}}{" " * 2_000}designed it')) is None
+    assert time.monotonic() - began < 2
+    row = make_row(QUESTION, f'Ilse Varga designed it"}}{" " * 2_000}]')
+    assert find_reason(row) == "markup"
