@@ -38,7 +38,8 @@ def show(
     ] = False,
     reason: Annotated[str | None, typer.Option(help="Only rows dropped for this reason.")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most so many; 10, with --json all.")
+        int | None,
+        typer.Option(min=1, help="At most so many; 10, of the audit and with --json all."),
     ] = None,
     row: Annotated[
         str | None, typer.Option("--row", metavar="ID", help="Only this row, or how its id begins.")
@@ -71,7 +72,8 @@ def show(
             )
         _show_places(run_folder, as_json=as_json)
         return
-    wanted = limit if as_json or limit else 10
+    # An audit is looked at whole: what it found may stand last.
+    wanted = limit if as_json or limit or stage == "audit" else 10
     selection = select_rows(
         run_folder, stage, dropped=dropped, reason=reason, row_id=row, limit=wanted
     )

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from domainforge.errors import DataError
+from domainforge.generation.novelty import REPEATING
 from domainforge.pipeline import STAGES
 from domainforge.records import GIVEN, REPLAY
 from domainforge.run_folder import Manifest, RunFolder, read_manifest
@@ -260,8 +261,10 @@ class _Ways:
             for task, uri, why in zip(tasks, uris, reasons, strict=True):
                 reason = plain_reason(why)
                 found[reason] += 1
-                _way(self.tasks, task).left_out[reason] += 1
-                _way(self.documents, uri).left_out[reason] += 1
+                for way in (_way(self.tasks, task), _way(self.documents, uri)):
+                    way.left_out[reason] += 1
+                    # The plan is written without what wasn't worth asking; the account has it.
+                    way.planned += reason == REPEATING
         return found
 
     def total(self, task: str) -> int:

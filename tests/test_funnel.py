@@ -5,6 +5,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -78,6 +80,17 @@ def test_tasks_and_documents_are_counted_apart(run: RunFolder) -> None:
     assert sum(way.planned for way in funnel.documents) == 40
     for step in funnel.steps[:4]:
         assert sum(way.counts[step.label] for way in funnel.documents) == step.went_out
+
+
+def test_what_was_not_worth_asking_was_planned_all_the_same(run: RunFolder) -> None:
+    """The plan on disk leaves it out; the account, and so the first step, has it."""
+    (part,) = (run.stage_folder("examples") / "dropped").glob("part-*.parquet")
+    rows = pq.read_table(part)
+    reasons = pa.array(["repeating", *rows.column("reason").to_pylist()[1:]])
+    pq.write_table(rows.set_column(rows.column_names.index("reason"), "reason", reasons), part)
+    funnel = read_funnel(run)
+    assert funnel.tasks[0].planned == 40 + 1
+    assert sum(way.planned for way in funnel.documents) == 40 + 1
     losses = [way.left_out.total() for way in funnel.documents]
     assert losses == sorted(losses, reverse=True)
     assert sum(losses) == sum(step.lost for step in funnel.steps) - 1  # one was never asked

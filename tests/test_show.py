@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 from domainforge.batches import read_batch
+from domainforge.cli import app
 from domainforge.dropped import read_dropped
 from domainforge.errors import ConfigError, DataError, StorageError
 from domainforge.funnel import read_funnel
@@ -72,6 +74,16 @@ def test_dropped_rows_are_those_that_the_account_counts(small: RunFolder) -> Non
         chosen = select_rows(small, "generate", reason=reason)
         assert chosen.total == count
         assert {row["reason"] for _, row in chosen.rows} == {reason}
+
+
+def test_an_audit_is_shown_whole(
+    project: Path, small: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+    checks = [row for _, row in select_rows(small, "audit").rows]
+    assert len(checks) > 10
+    told = CliRunner().invoke(app, ["show", "small", "audit"]).stdout
+    assert told.count("found: ") == len(checks)
 
 
 def test_a_dropped_row_says_by_which_stage(small: RunFolder) -> None:
