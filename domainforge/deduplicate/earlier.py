@@ -21,6 +21,7 @@ from domainforge.run_folder import read_manifest
 
 _KINDS = (".parquet", ".jsonl", ".ndjson")
 _MOST_LINE_BYTES = 64 << 20
+_MOST_ID_CHARS = 100
 _KEY = "dedup.against"
 
 
@@ -172,7 +173,18 @@ def read_rows(earlier: Earlier) -> Iterator[tuple[str, str]]:
         for number, row in enumerate(reader(path), 1):
             said = _said(row)
             if said:
-                yield f"{where} row {row.get('id') or number}", said
+                yield _fit(f"{where} row {_id_of(row) or number}"), said
+
+
+def _id_of(row: Mapping[str, Any]) -> str:
+    """Return a row's own id, where it is a short text or a number."""
+    known = row.get("id")
+    return str(known) if isinstance(known, str | int) and len(str(known)) <= _MOST_ID_CHARS else ""
+
+
+def _fit(name: str) -> str:
+    """Return a name that may stand in evidence: on one line, in a table that takes no halves."""
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def _said(row: Mapping[str, Any]) -> str:

@@ -64,6 +64,18 @@ def test_rows_of_files_are_matched_directly(tmp_path: Path) -> None:
     assert compare(earlier, rows, copies_only=True).keys() == {0, 1}
 
 
+def test_what_rows_are_called_can_stand_in_evidence(tmp_path: Path) -> None:
+    said = ["The ferry Sablewren is painted in a dark red.", "Its bell was cast by Ilse Varga."]
+    ids = ["\\ud800", "x" * 5_000]
+    lines = [f'{{"id": "{own}", "text": "{text}"}}' for own, text in zip(ids, said, strict=True)]
+    (tmp_path / "a\nb.jsonl").write_text("\n".join(lines))
+    found = compare(find(tmp_path, "a\nb.jsonl"), said)
+    assert [seen.where for seen in found.values()] == [
+        r"a\nb.jsonl row \ud800",
+        r"a\nb.jsonl row 2",
+    ]
+
+
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs/first").mkdir(parents=True)
     (tmp_path / "runs/first/run.json").write_text("{}")
