@@ -145,7 +145,7 @@ class Labels:
 
         Rows about no passage at all count too.
         """
-        wanted = {*chunks, ""}
+        wanted = {*self._chunks.intersection(chunks), ""}
         told = sorted(
             (label.key, label.verdict or "", label.at, label.comment, dump(label.edited))
             for label in self

@@ -36,8 +36,9 @@ class PassageStore(Mapping[str, dict[str, Any]]):
         """Open what `lay_out` wrote."""
         self._file = pa.ipc.open_file(pa.memory_map(str(path)))
         batches = [self._file.get_batch(at) for at in range(self._file.num_record_batches)]
-        named = [str(at).encode() for batch in batches for at in batch.column("id").to_pylist()]
-        ids = np.array(named, dtype=np.bytes_)
+        named = (batch.column("id").cast(pa.binary()).to_pylist() for batch in batches)
+        parts = [np.array(part, dtype=np.bytes_) for part in named]
+        ids = np.concatenate([np.array([], dtype=np.bytes_), *parts])
         self._places = np.argsort(ids, kind="stable")
         self._ids = ids[self._places]
         self._starts = np.cumsum([0, *(batch.num_rows for batch in batches)])
