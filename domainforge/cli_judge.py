@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from domainforge.terminal import make_console, say, write_json
+from domainforge.wording import count_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,7 +51,7 @@ def judge_calibrate(
     going = Calibrating(Path.cwd(), find_run(Path.cwd(), name), rows)
     if export is not None:
         count = going.export(Path(export))
-        say(console, f"wrote {count} rows; fill in `verdict` with good or bad, then:")
+        say(console, f"wrote {count_of(count, 'row')}; fill in `verdict` with good or bad, then:")
         say(console, f"domainforge judge calibrate {name} --labels {export}")
         return
     if labels is not None:

@@ -68,7 +68,8 @@ def show(
             return
         if dropped or reason or row:
             raise ConfigError(
-                "--reason and --row need a STAGE, as in `domainforge show RUN filter --dropped`"
+                "--reason and --row need a STAGE, as in `domainforge show "
+                f"{run_folder.path.name} filter --dropped`"
             )
         _show_places(run_folder, as_json=as_json)
         return

@@ -83,11 +83,14 @@ def check_yield(run: RunFolder, min_yield_share: float) -> str:
     share = kept / planned if planned else 0.0
     if kept and share >= min_yield_share:
         return describe_barren(yields) if barren_documents(yields) else ""
+    # Without a row there is nothing to go on with, whatever share is asked for.
+    wanted = f"min_yield_share asks for {min_yield_share:.1%}" if kept else "there is nothing left"
+    lower = ", or lower min_yield_share" if kept else ", or what the filter asks for"
     raise YieldError(
-        f"{kept} of {planned} requests came to a kept row ({share:.1%}); min_yield_share asks for "
-        f"{min_yield_share:.1%}.\n{describe_barren(yields)}\n"
-        "Look at `domainforge show RUN filter --dropped` for the reasons, mend the prompt or the "
-        "teacher, or lower min_yield_share. What was paid for is in the ledger."
+        f"{kept} of {planned} requests came to a kept row ({share:.1%}); {wanted}.\n"
+        f"{describe_barren(yields)}\n"
+        f"Look at `domainforge show {run.path.name} filter --dropped` for the reasons, mend the "
+        f"prompt or the teacher{lower}. What was paid for is in the ledger."
     )
 
 

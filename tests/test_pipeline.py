@@ -232,13 +232,21 @@ def test_too_little_yield_fails_and_names_the_barren_documents(
         assert "documents/market.txt" in message
         assert "mill.md" not in message
         assert "min_yield_share asks for 90.0%" in message
-        assert "show RUN filter --dropped" in message
+        assert "`domainforge show small filter --dropped`" in message
         # The same again fails the same way, though every stage is whole.
         asked = len(server.seen)
         with pytest.raises(YieldError):
             project.run(teacher={"json_schema": "yes"}, min_yield_share=0.9, until_stage="split")
         assert len(server.seen) == asked
         project.run(teacher={"json_schema": "yes"}, min_yield_share=0.1, until_stage="split")
+        with pytest.raises(YieldError, match="there is nothing left") as seen:
+            project.run(
+                teacher={"json_schema": "yes"},
+                filter={"min_answer_words": 100},
+                min_yield_share=0,
+                until_stage="split",
+            )
+        assert "min_yield_share" not in str(seen.value), "lowering it wouldn't help"
 
 
 def test_the_exported_model_and_dataset_load_with_the_usual_libraries(
