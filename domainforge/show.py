@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from domainforge.errors import ConfigError, DataError, StorageError
 from domainforge.pipeline import STAGES
 from domainforge.pipeline_file import Pipeline, check_pipeline
 from domainforge.run_folder import RunFolder, read_manifest
 from domainforge.stage import Stage
+from domainforge.table_writer import read_batches
 
 Row = dict[str, Any]
 
@@ -167,29 +166,31 @@ def select_rows(
     if reason is None and row_id is None:
         taken = tuple(pair for pair, _ in zip(pairs, _count_to(limit), strict=False))
         return Selection(taken, sum(place.rows for place in places))
-    every = list(pairs)
-    chosen = [
-        (place, row)
-        for place, row in every
-        if (reason is None or row.get("reason") == reason)
-        and (row_id is None or str(row.get("id", "")).startswith(row_id))
-    ]
-    if reason is not None and not chosen and row_id is None:
-        reasons = Counter(str(row.get("reason")) for _, row in every)
+    chosen: list[tuple[Place, Row]] = []
+    reasons = Counter[str]()
+    total = 0
+    for place, row in pairs:
+        reasons[str(row.get("reason"))] += 1
+        of_reason = reason is None or row.get("reason") == reason
+        if of_reason and (row_id is None or str(row.get("id", "")).startswith(row_id)):
+            total += 1
+            if limit is None or total <= limit:
+                chosen.append((place, row))
+    if reason is not None and not total and row_id is None:
         there = ", ".join(f"{name} ({count})" for name, count in reasons.most_common())
         raise ConfigError(f"nothing was dropped as '{reason}'; there are: {there or 'no drops'}")
-    if row_id is not None and not chosen:
+    if row_id is not None and not total:
         raise ConfigError(
-            f"no row '{row_id}' among the {len(every)} there; `domainforge trace RUN ROW` "
+            f"no row '{row_id}' among the {reasons.total()} there; `domainforge trace RUN ROW` "
             "looks in all stages"
         )
-    return Selection(tuple(chosen[:limit]), len(chosen))
+    return Selection(tuple(chosen), total)
 
 
 def read_rows(place: Place) -> Iterator[Row]:
-    """Yield a table's rows shard by shard, with their JSON columns decoded."""
-    for part in sorted(place.folder.glob("part-*.parquet")):
-        yield from map(decode_row, pq.read_table(part, partitioning=None).to_pylist())
+    """Yield a table's rows, a bounded part at a time, with their JSON columns decoded."""
+    for batch in read_batches(place.folder):
+        yield from map(decode_row, batch.to_pylist())
 
 
 def decode_row(row: Row) -> Row:
