@@ -84,14 +84,15 @@ class RowFilter:
         for example, own, label in zip(examples, rows, labels, strict=True):
             finding = _first([next(found) for _ in own])
             verdict = label.verdict if label else None
+            against = finding.reason if finding else None
             if label and verdict == "drop":
                 why = {"reason": REVIEWED, "evidence": describe_drop(label)}
-                checked.dropped.append(redact_row({**example, **why}, self._config))
+                checked.dropped.append(redact_row({**example, **why}, self._config, against))
             elif finding is None or verdict == "keep":
                 scores = {**json.loads(example["scores"] or "{}"), **_scores(own)}
                 kept = {**example, "scores": canonical_json(scores)}
                 marked = mark_kept(kept, label) if label and verdict else kept
-                checked.kept.append(redact_row(marked, self._config))
+                checked.kept.append(redact_row(marked, self._config, against))
             else:
                 why = {"reason": finding.reason, "evidence": finding.evidence}
                 checked.dropped.append(redact_row({**example, **why}, self._config))

@@ -34,7 +34,9 @@ def find_personal_data(rows: Sequence[Row], config: FilterConfig) -> list[Eviden
     return [_find(row, config, secrets=False) for row in rows]
 
 
-def redact_row(row: Mapping[str, Any], config: FilterConfig) -> dict[str, Any]:
+def redact_row(
+    row: Mapping[str, Any], config: FilterConfig, found: str | None = None
+) -> dict[str, Any]:
     """Do with a checked example what the settings say; it keeps its id.
 
     What is flagged or taken out is counted in its scores (`personal_data`, `secrets`). A row that
@@ -44,11 +46,14 @@ def redact_row(row: Mapping[str, Any], config: FilterConfig) -> dict[str, Any]:
     Args:
         row: A row of the examples table, whose `fields` and `scores` are JSON.
         config: What is to be done.
+        found: What the checks had against it, where a person decided: who labels a row sees it
+            without its secret, and it must not come back with the label.
     """
     wanted = {True: config.secrets, False: config.personal_data}
     gone = {True: _SECRET, False: _PERSONAL}
     taken = {
-        kind: wanted[kind] == "redact" or row.get("reason") == gone[kind] for kind in (True, False)
+        kind: wanted[kind] == "redact" or gone[kind] in (row.get("reason"), found)
+        for kind in (True, False)
     }
     hidden = {kind: taken[kind] or wanted[kind] == "drop" for kind in (True, False)}
     changed = dict(row)

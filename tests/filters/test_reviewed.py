@@ -9,7 +9,7 @@ from domainforge.filters.filtering import Checked, RowFilter
 from domainforge.filters.pool import FilterPlan, check_batches
 from domainforge.filters.rows import FilterConfig
 from domainforge.label_file import LabelFile
-from domainforge.labels import Content, Label, Labels, label_row
+from domainforge.labels import Content, Label, Labels, Verdict, label_row
 from domainforge.passages import lay_out
 from domainforge.pipeline import run_pipeline
 from domainforge.pipeline_file import check_pipeline
@@ -68,6 +68,18 @@ def test_an_edited_row_says_what_it_was_edited_to_and_keeps_its_id() -> None:
     assert again == kept
     (dropped,) = check(row, edit, label_row(kept, "drop", Labels([edit]))).dropped
     assert answer_of(dropped) == "Tove Lind"
+
+
+@pytest.mark.parametrize("verdict", ["keep", "drop"])
+def test_a_label_does_not_bring_a_secret_back(verdict: Verdict) -> None:
+    key = "ghp_" + "a1B2c3D4e5F6" * 3
+    row = as_row(GOOD[0], f"Ilse Varga, with {key}", GOOD[2])
+    (dropped,) = check(row).dropped
+    assert (dropped["reason"], key in answer_of(dropped)) == ("secret", False)
+    kept, left = check(row, label_row(dropped, verdict, Labels()))
+    (found,) = kept or left
+    assert found["reason"] == (None if verdict == "keep" else "reviewed")
+    assert answer_of(found) == answer_of(dropped)
 
 
 def test_several_processes_know_the_labels_too(tmp_path: Path) -> None:
