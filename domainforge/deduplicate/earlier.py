@@ -94,6 +94,12 @@ def _find(name: str, runs: Path, own: str, find: Callable[[str], Path]) -> Earli
             f"{_KEY}: {name} is no run of this project, and no file or folder with rows "
             f"({', '.join(_KINDS)}); runs there are: {', '.join(known) or 'none'}"
         )
+    mine = (runs / own).resolve()
+    if own and any(path.resolve().is_relative_to(mine) for path in files):
+        raise ConfigError(
+            f"{_KEY}: {name} holds files of this run, whose rows would go for themselves; name "
+            "other runs one by one"
+        )
     return Earlier(name, files)
 
 

@@ -88,6 +88,10 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="empty is no run"):
         find(tmp_path, "empty")
+    write_lines(tmp_path / "runs/own/splits/train/rows.jsonl", {"text": "one"})
+    for name in ("runs/own/splits/train/rows.jsonl", "runs"):
+        with pytest.raises(ConfigError, match=f"{name} holds files of this run"):
+            find(tmp_path, name)
 
 
 def test_what_a_file_holds_is_its_identity(tmp_path: Path) -> None:
