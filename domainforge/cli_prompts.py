@@ -33,6 +33,7 @@ OfChunk = Annotated[
     str | None,
     typer.Option("--chunk", metavar="ID", help="Its passage of this id, or how the id begins."),
 ]
+_JUDGING_KEYS = {"row": "prompt", "pair": "pair_prompt", "answer": "round_trip_prompt"}
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, an object a line.")]
 
 
@@ -116,11 +117,16 @@ def prompts_new(
 ) -> None:
     """Write prompts/NAME.md: a copy, or a skeleton that works."""
     from domainforge.prompt_folder import new_prompt
+    from domainforge.prompts import load_prompt
 
     path = new_prompt(Path.cwd(), name, source).relative_to(Path.cwd())
     console = make_console()
     say(console, f"wrote {path}")
     say(console, f"next: domainforge prompts edit {path.stem}")
+    judges = load_prompt(path.stem, Path.cwd()).header.judges
+    if judges is not None:
+        say(console, f"to judge by it: judge: {{{_JUDGING_KEYS[judges]}: {path.stem}}}")
+        return
     tasks = f"generate: {{tasks: [{{prompt: {path.stem}}}]}}"
     say(console, f"to ask it in a run, beside a recipe or in its place: {tasks}")
 

@@ -513,3 +513,16 @@ def test_show_renders_on_the_passage_that_is_named(project: Path) -> None:
 def _chunks(project: Path) -> list[dict[str, Any]]:
     result = CliRunner().invoke(app, ["show", "small", "chunk", "--json"])
     return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("qa", "generate: {tasks: [{prompt: mine}]}"),
+        ("judge", "to judge by it: judge: {prompt: mine}"),
+        ("judge_pair", "to judge by it: judge: {pair_prompt: mine}"),
+        ("answer_again", "to judge by it: judge: {round_trip_prompt: mine}"),
+    ],
+)
+def test_a_new_prompt_says_where_it_is_named(empty: Path, source: str, said: str) -> None:
+    assert said in call("new", "mine", "--from", source).output

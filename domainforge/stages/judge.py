@@ -4,8 +4,10 @@ A judge is asked first, all rows in one stream; what it says is kept in a table 
 scorers go over rows and verdicts batch by batch, and at last the best of each cluster is chosen.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from domainforge.context import Context
+from domainforge.errors import TeacherError
 from domainforge.filters.reviewed import read_labels
 from domainforge.generation.foresight import CallCount
 from domainforge.judging.bias import Bias
@@ -36,6 +39,7 @@ from domainforge.teacher.config import TeacherConfig
 from domainforge.teacher.prices import NANO, teacher_price
 
 VERDICTS = "verdicts"
+_TEACHER_KEY = re.compile(r"(?<![\w.])teacher\.(?=[a-z])")
 Row = dict[str, Any]
 
 
@@ -171,7 +175,7 @@ def _ask(
         bias.take(verdict, len(said_by(inquiry.row)))
 
     total = inputs.count("dedup")
-    with context.teacher(teacher_config) as teacher:
+    with _naming_judge(config), context.teacher(teacher_config) as teacher:
         court = Court(teacher, panel, chunks, finish, context.progress)
         court.ask((row for rows in _batches(inputs) for row in rows), total)
         figures: dict[str, Any] = {
@@ -191,6 +195,17 @@ def _ask(
     out.finish(verdicts, VERDICTS)
     notes += note_of_calibration(context.project, config.min_score, figures)
     return figures, notes
+
+
+@contextmanager
+def _naming_judge(config: JudgeConfig) -> Iterator[None]:
+    """Let faults of a judge of its own name its keys, and not those of the teacher."""
+    try:
+        yield
+    except TeacherError as error:
+        if config.teacher is None:
+            raise
+        raise TeacherError(_TEACHER_KEY.sub("judge.teacher.", str(error))) from error
 
 
 def _tell_asked(config: JudgeConfig, court: Court, total: int) -> Iterator[str]:

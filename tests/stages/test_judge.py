@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from domainforge.deduplicate.best import rank_row
-from domainforge.errors import BudgetError
+from domainforge.errors import BudgetError, TeacherError
 from domainforge.judging.config import JudgeConfig
 from domainforge.judging.record import judge_key, write_calibration
 from domainforge.run_folder import Inputs, Output, read_table
@@ -268,6 +268,18 @@ def test_a_judge_of_its_own_is_asked_under_the_budget_of_the_teacher(tmp_path: P
         found = bench.run(writer, prompt="judge", teacher=own)
         assert (len(other.seen), len(writer.seen)) == (1, 0)
     assert found.result.figures["teacher"].endswith("|judge-model")
+
+
+def test_what_is_wrong_with_a_judge_of_its_own_names_its_keys(tmp_path: Path) -> None:
+    bench, out = Bench(tmp_path, [make_row(id="one")]), Output(tmp_path / "out")
+    out.folder.mkdir()
+    with TeacherServer(models=("another",)) as server:
+        own = TeacherConfig(base_url=server.base_url, model="wrong", json_schema="yes")
+        config = JudgeConfig(prompt="judge", teacher=own)
+        with pytest.raises(TeacherError, match=r"check judge\.teacher\.model, and that judge\.t"):
+            stage.run(config, bench.inputs, out, bench.context(server))
+        with pytest.raises(TeacherError, match=r"check teacher\.model, and that teacher\.base"):
+            bench.run(server, prompt="judge")
 
 
 def test_an_edited_rubric_asks_again_and_is_another_fingerprint(tmp_path: Path) -> None:
