@@ -673,7 +673,7 @@ def test_a_changed_benchmark_runs_the_split_again(tmp_path: Path) -> None:
         seen.append(identify(config, make_context(tmp_path)))
     assert seen[0] != seen[1]
     (tmp_path / "trivia.jsonl").unlink()
-    with pytest.raises(ConfigError, match="bring the questions as JSON lines"):
+    with pytest.raises(ConfigError, match="with the questions as JSON lines"):
         identify(config, make_context(tmp_path))
 
 
