@@ -12,6 +12,12 @@ from domainforge.teacher.prices import NANO
 from domainforge.wording import describe_account, describe_spent, short_time
 
 _AUDIT = "audit"
+_ASKED = {
+    "asked": "requests asked",
+    "replayed": "replies from the ledger",
+    "prompt_tokens": "tokens read",
+    "completion_tokens": "tokens written",
+}
 
 
 def run_section(look: Look) -> Section:
@@ -40,17 +46,17 @@ def audit_section(look: Look) -> Section | None:
     return Section("The audit of the split", "audit.html", values)
 
 
+def _figures_of(look: Look, stage: str) -> dict[str, Any]:
+    manifest = look.manifests.get(stage)
+    return dict(manifest.figures) if manifest else {}
+
+
 def spending_section(look: Look) -> Section | None:
-    """Say what the teacher was asked, and what it was paid."""
-    generate = look.manifests.get("generate")
-    figures: dict[str, Any] = dict(generate.figures) if generate else {}
-    names = {
-        "asked": "requests asked",
-        "replayed": "replies from the ledger",
-        "prompt_tokens": "tokens read",
-        "completion_tokens": "tokens written",
-    }
-    told = {words: figures[name] for name, words in names.items() if figures.get(name)}
+    """Say what the teacher and the judge were asked, and what was paid."""
+    figures = _figures_of(look, "generate")
+    told = {words: figures[name] for name, words in _ASKED.items() if figures.get(name)}
+    judged = _figures_of(look, "judge")
+    told |= {f"judge: {said}": judged[name] for name, said in _ASKED.items() if judged.get(name)}
     spent = read_spent(look.run.path)
     if not told and spent is None:
         return None

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import itertools
+import json
 import re
 import shutil
 from html import unescape
@@ -16,7 +17,7 @@ from domainforge.cli import app
 from domainforge.reasons import MEANINGS
 from domainforge.report.numbers import with_code
 from domainforge.report.page import write_report
-from domainforge.run_folder import RunFolder
+from domainforge.run_folder import MANIFEST, RunFolder
 from tests.support.funnel_run import SECRET, make_funnel_run, put_hostile_filter
 
 
@@ -98,6 +99,11 @@ def test_coverage_audit_and_asking_are_told(run: RunFolder) -> None:
     assert cells == [["same id", "ids", "27", "0"], ["exam", "n-grams", "9", "0"]]
     assert "nothing was found" in page.select_one("#audit").text
     assert "1,200" in page.select_one("#spending").text
+    assert "Judge" not in page.select_one("#spending").text
+    path = run.stage_folder("judged") / MANIFEST
+    judged = {"asked": 4321, "replayed": 0}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"figures": judged}))
+    assert read(run).select("#spending div")[-1].text == "Judge: requests asked4,321"
 
 
 def test_a_hostile_row_stays_text_and_no_secret_shows(run: RunFolder) -> None:
