@@ -265,9 +265,14 @@ def test_a_judge_of_its_own_is_asked_under_the_budget_of_the_teacher(tmp_path: P
         assert stage.judge_teacher(config, context).budget.max_tokens == 100
         first = stage.identify(config, context)
         assert stage.identify(JudgeConfig(prompt="judge"), context) != first
-        found = bench.run(writer, prompt="judge", teacher=own)
+        out = Output(tmp_path / "out")
+        out.folder.mkdir()
+        with pytest.raises(BudgetError):
+            stage.run(config, bench.inputs, out, context)
+        assert (len(other.seen), len(writer.seen)) == (0, 0)
+        found = stage.run(config, bench.inputs, out, bench.context(writer))
         assert (len(other.seen), len(writer.seen)) == (1, 0)
-    assert found.result.figures["teacher"].endswith("|judge-model")
+    assert found.figures["teacher"].endswith("|judge-model")
 
 
 def test_what_is_wrong_with_a_judge_of_its_own_names_its_keys(tmp_path: Path) -> None:
