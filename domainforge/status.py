@@ -9,9 +9,10 @@ from typing import Any
 
 from domainforge.errors import DataError, StorageError
 from domainforge.filters.reviewed import labels_changed
-from domainforge.pipeline import STAGES, RunReport, find_scores
+from domainforge.pipeline import STAGES, RunReport, find_scores, fingerprint
 from domainforge.run_folder import Manifest, RunFolder, read_manifest
 from domainforge.show import list_runs
+from domainforge.stage import Stage
 from domainforge.teacher.ledger import Ledger, Spent
 from domainforge.teacher.prices import NANO
 from domainforge.yields import DocumentYield, barren_documents, document_yields
@@ -39,7 +40,10 @@ class RunLine:
 
 @dataclass(frozen=True)
 class StageStatus:
-    """One stage of a run: `done`, `unfinished`, `running` or `not run`."""
+    """One stage of a run: `done`, `unfinished`, `running`, `not run`, or `outdated`.
+
+    Outdated is what was made of something that has changed since; the next run makes it again.
+    """
 
     name: str
     state: str
@@ -163,11 +167,13 @@ def read_status(run: RunFolder) -> RunStatus:
     """
     record = run.read_record()
     active = is_active(run)
-    stages = []
+    stages: list[StageStatus] = []
     for stage in STAGES:
         manifest = read_manifest(run.stage_folder(stage.writes))
         begun = (run.path / f".{stage.writes}.unfinished").exists()
         state = "done" if manifest else "not run"
+        if manifest and _is_outdated(stage, manifest, stages):
+            state = "outdated"
         if begun:
             state = "running" if active else "unfinished"
         stages.append(StageStatus(stage.name, state, manifest))
@@ -183,6 +189,17 @@ def read_status(run: RunFolder) -> RunStatus:
         spent=read_spent(run.path),
         labels_changed=labels_changed(run),
     )
+
+
+def _is_outdated(stage: Stage, manifest: Manifest, before: Sequence[StageStatus]) -> bool:
+    """Tell whether what a stage read is not there any more as it was then."""
+    read = [status for status in before if status.name in stage.reads]
+    if any(status.state == "outdated" for status in read):
+        return True
+    inputs = {status.name: status.manifest.content_hash for status in read if status.manifest}
+    if len(inputs) < len(stage.reads):
+        return True
+    return bool(manifest.recipe) and manifest.fingerprint != fingerprint(manifest.recipe, inputs)
 
 
 def is_active(run: RunFolder) -> bool:

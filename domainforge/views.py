@@ -27,7 +27,13 @@ from domainforge.wording import describe_account, describe_spent, printable, sho
 from domainforge.yields import asked_yields, barren_documents
 
 _LISTED = 20
-_STATE_STYLES = {"done": "green", "running": "bold cyan", "unfinished": "yellow", "not run": "dim"}
+_STATE_STYLES = {
+    "done": "green",
+    "running": "bold cyan",
+    "unfinished": "yellow",
+    "outdated": "yellow",
+    "not run": "dim",
+}
 _LABEL = "dim"
 _TRAINED_STYLE = "bold green"
 _REASON_STYLE = "yellow"
