@@ -36,7 +36,7 @@ def test_answers_are_grounded_varied_and_repeatable() -> None:
     for reply in replies:
         assert reply["quote"] in PASSAGE
         assert reply["answer"] in reply["quote"]
-        assert len(reply["answer"].split()) >= 3
+        assert len(reply["answer"].split()) >= 2
         assert reply["question"].endswith("?")
         assert "Crossing" not in reply["quote"]
     assert len({reply["quote"] for reply in replies}) == 3
