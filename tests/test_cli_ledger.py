@@ -178,6 +178,7 @@ def test_prune_needs_to_be_told_what(project: Path) -> None:
     assert count(project / "ledger.sqlite") == 3
 
 
+@pytest.mark.slow
 def test_a_person_at_a_terminal_can_answer(project: Path) -> None:
     main, child = pty.openpty()
     process = subprocess.Popen(
@@ -214,6 +215,7 @@ def test_it_loads_nothing_heavy_to_show_figures(project: Path) -> None:
     assert done.stdout.splitlines()[-1] == "set()", done
 
 
+@pytest.mark.slow
 def test_as_a_command(project: Path) -> None:
     done = give(["ledger", "export", "out.parquet"], project)
     assert (done.returncode, done.stderr) == (0, "")

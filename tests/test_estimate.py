@@ -107,6 +107,7 @@ def test_an_estimate_for_batches_asks_live_and_counts_their_price(project: Path)
     assert "at the Batch API $0.5 in, $10 out" in found.price
 
 
+@pytest.mark.slow
 def test_a_sample_of_everything_leaves_nothing_to_guess(project: Path) -> None:
     with TeacherServer() as server:
         found = estimate(project, values_for(server), 10 * PLANNED)

@@ -56,6 +56,7 @@ def test_a_mixture_has_the_weights_until_one_runs_out(
         assert abs(characters(rows, folder) - wanted) <= SIZE
 
 
+@pytest.mark.slow
 def test_a_mixture_ends_at_the_same_place_after_an_interruption(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ def test_it_doubles_up_to_the_most_where_nothing_limits(seed: int, sigma: float)
     assert min(course.limits(reached.at)) > 512
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("workers", [4, 12, 16, 17, 50, 64, 200])
 def test_it_settles_near_the_number_of_workers(seed: int, workers: int) -> None:

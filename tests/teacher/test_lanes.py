@@ -119,6 +119,7 @@ def test_one_that_always_fails_costs_no_row(
             assert named.get(fault, fault) in said[0]
 
 
+@pytest.mark.slow
 def test_one_that_dies_midway_costs_no_row(ledger: Path) -> None:
     said: list[str] = []
     with TeacherServer(delay_seconds=0.01) as dying, TeacherServer(delay_seconds=0.01) as good:

@@ -127,6 +127,7 @@ def test_an_exam_is_told_from_its_first_rows(tmp_path: Path) -> None:
     assert parts_of(path, 1) == []
 
 
+@pytest.mark.slow
 def test_memory_stays_flat(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     with path.open("wb") as out:

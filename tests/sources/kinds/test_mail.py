@@ -154,6 +154,7 @@ def test_hostile_structure_ends_as_a_fault(tmp_path: Path) -> None:
     assert [fault.reason for fault in loaded.faults] == ["unreadable"]
 
 
+@pytest.mark.slow
 def test_random_damage_never_crashes(tmp_path: Path) -> None:
     picker = random.Random(13)
     message = make_message()

@@ -60,6 +60,7 @@ def test_broken_xml_gives_what_can_be_read() -> None:
     assert entries[0] == Entry("http://a/x")
 
 
+@pytest.mark.slow
 def test_hostile_sitemaps() -> None:
     with pytest.raises(UnreadableError, match="too_large"):
         unpack(bomb(60))

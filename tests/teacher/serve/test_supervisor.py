@@ -64,6 +64,7 @@ def test_it_gives_up_after_too_many_deaths(
     assert "starting it again (1 of 1)" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_while_it_is_started_again_counts(tmp_path: Path) -> None:
     marker = tmp_path / "started"
     good = small_launch().command
