@@ -112,7 +112,8 @@ def test_a_label_runs_the_filter_and_later_stages_again_and_nothing_else(
     assert planned() == {}
     rows = read_table(kept).to_pylist()
     file = LabelFile(project)
-    file.add(label_row({**rows[0], "chunk_id": "another"}, "drop", Labels()))
+    elsewhere = {**rows[0], "id": "another", "chunk_id": "another"}
+    file.add(label_row(elsewhere, "drop", Labels()))
     file.add(label_row(rows[1], None, Labels(), comment="no verdict"))
     assert planned() == {}
     assert not read_status(finished).labels_changed
