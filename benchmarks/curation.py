@@ -142,21 +142,25 @@ class Memory:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        self._read()
 
     def _watch(self) -> None:
         while not self._over.wait(0.2):
-            own = psutil.Process()
-            anonymous = resident = 0
-            for process in (own, *own.children(recursive=True)):
-                try:
-                    status = Path(f"/proc/{process.pid}/status").read_text()
-                except OSError:
-                    continue  # it has just ended
-                sizes = dict(line.split(":", 1) for line in status.splitlines())
-                anonymous += int(sizes.get("RssAnon", "0 kB").split()[0]) * 1024
-                resident += int(sizes.get("VmRSS", "0 kB").split()[0]) * 1024
-            self.anonymous_bytes = max(self.anonymous_bytes, anonymous)
-            self.resident_bytes = max(self.resident_bytes, resident)
+            self._read()
+
+    def _read(self) -> None:
+        own = psutil.Process()
+        anonymous = resident = 0
+        for process in (own, *own.children(recursive=True)):
+            try:
+                status = Path(f"/proc/{process.pid}/status").read_text()
+            except OSError:
+                continue  # it has just ended
+            sizes = dict(line.split(":", 1) for line in status.splitlines())
+            anonymous += int(sizes.get("RssAnon", "0 kB").split()[0]) * 1024
+            resident += int(sizes.get("VmRSS", "0 kB").split()[0]) * 1024
+        self.anonymous_bytes = max(self.anonymous_bytes, anonymous)
+        self.resident_bytes = max(self.resident_bytes, resident)
 
 
 def _passages(count: int) -> Iterator[tuple[Chunk, list[Example]]]:
