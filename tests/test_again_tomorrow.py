@@ -33,6 +33,7 @@ def run(project: Path) -> dict[str, Any]:
     return {state.stage: state for state in report.stages}
 
 
+@pytest.mark.slow
 def test_run_again_tomorrow(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     assert run(project)["ingest"].state == "done"

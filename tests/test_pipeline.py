@@ -189,6 +189,7 @@ def test_an_edited_document_runs_again_and_asks_only_about_it(project: Project) 
     assert not any("nine copper" in str(row["messages"]) for row in rows)
 
 
+@pytest.mark.slow
 def test_an_edited_exam_runs_split_and_evaluation_again(project: Project) -> None:
     exam = project.folder / "exam.jsonl"
     exam.write_text(

@@ -187,6 +187,7 @@ def test_answers_that_end_early_leave_nothing_behind(project: Path, given: int) 
     assert written(project) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(project: Path) -> None:
     ended = interrupt_wizard(project, "documents\n\nembedded\n", "Student")
     assert ended.returncode == 130

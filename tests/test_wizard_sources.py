@@ -275,6 +275,7 @@ def test_the_file_reads_as_yaml_with_the_descriptions_as_comments(project: Path)
     assert expected in text
 
 
+@pytest.mark.slow
 def test_ctrl_c_among_the_places_leaves_nothing_behind(project: Path) -> None:
     answers = f"documents\npostgresql://u:{SECRET}@h/d\nhandbook.bin\n{PAGES}\n"
     ended = interrupt_wizard(project, answers, "Query: ")

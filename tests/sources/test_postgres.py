@@ -131,6 +131,7 @@ def test_who_can_not_connect_is_told_why(
     assert "does the server run" in fail(query, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_slow_statement_ends(address: str, tmp_path: Path) -> None:
     text = fail("SELECT pg_sleep(20)::text", tmp_path, statement_timeout_seconds=1)
     assert "statement_timeout_seconds: 1" in text

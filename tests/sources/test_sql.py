@@ -219,6 +219,7 @@ def test_what_is_no_database_is_named(handbook: Path) -> None:
         read(handbook)
 
 
+@pytest.mark.slow
 def test_a_slow_statement_ends(handbook: Path) -> None:
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     with pytest.raises(SourceError, match="statement_timeout_seconds: 1"):

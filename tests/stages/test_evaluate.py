@@ -58,6 +58,7 @@ def test_exam_and_control_from_end_to_end(small: SmallRun) -> None:
     assert result.notes == ()
 
 
+@pytest.mark.slow
 def test_the_control_gets_the_same_dose(small: SmallRun) -> None:
     small.run(stage.STAGE, EvaluateConfig(control="control", open_book=False, **QUICK))
     tokens = [
@@ -125,6 +126,7 @@ def test_the_dose_of_student_and_control_is_told(small: SmallRun) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_control_that_lacks_a_kind_of_row_is_refused(small: SmallRun) -> None:
     path = small.context.find("control") / "rows.jsonl"
     texts = [line for line in path.read_text().splitlines() if json.loads(line)["kind"] == "text"]
@@ -169,6 +171,7 @@ def test_a_control_that_is_not_there_stops_before_measuring(small: SmallRun) -> 
     assert not any(kind == "progress" and "what" in fields for kind, fields in small.events)
 
 
+@pytest.mark.slow
 def test_what_the_scores_depend_on(small: SmallRun, tmp_path: Path) -> None:
     def identity(**changes: Any) -> dict[str, Any]:
         return stage.identify(EvaluateConfig(**changes), replace(small.context))

@@ -139,6 +139,7 @@ def test_every_file_is_counted(small: SmallRun, folder: Path) -> None:
     assert result.account.total == len(files)
 
 
+@pytest.mark.slow
 def test_a_student_without_weights_is_refused(tmp_path: Path, tiny_student: Path) -> None:
     run = SmallRun(tmp_path, tiny_student)
     run.train()

@@ -141,6 +141,7 @@ def test_copy_under_another_name_is_remembered(tmp_path: Path) -> None:
     assert result.account.dropped == {"duplicate": 2}
 
 
+@pytest.mark.slow
 def test_no_path_of_the_machine_gets_out(tmp_path: Path) -> None:
     write_all_kinds(tmp_path / "kb")
     result, out = ingest(context_of(tmp_path, str(tmp_path / "kb")))
@@ -226,6 +227,7 @@ def test_same_files_give_the_same_content(tmp_path: Path) -> None:
     assert ingest(context_of(tmp_path, "kb"))[1].tables == first
 
 
+@pytest.mark.slow
 def test_the_first_documents_of_a_worker_and_later_ones_have_all_that_they_should(
     tmp_path: Path,
 ) -> None:

@@ -85,6 +85,7 @@ def test_overfitting_is_told(small: SmallRun) -> None:
     assert note.endswith(f"step {result.figures['best_step']} was kept")
 
 
+@pytest.mark.slow
 def test_stopping_early_is_not_reached_steps(small: SmallRun) -> None:
     config = QUICK.model_copy(update={"epochs": 40, "learning_rate": 3e-2, "patience_checks": 1})
     account = small.train(config).account

@@ -266,6 +266,7 @@ def test_without_checkpoints_there_is_none(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path / "absent") is None
 
 
+@pytest.mark.slow
 def test_a_dose_in_tokens(undisturbed: Undisturbed, tiny_student: Path, tmp_path: Path) -> None:
     _, whole, _ = undisturbed
     dose = whole.plan.tokens_per_epoch

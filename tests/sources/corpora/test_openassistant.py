@@ -228,6 +228,7 @@ def test_absurd_nesting_is_a_fault_of_its_row() -> None:
     assert said(loaded) == BEST
 
 
+@pytest.mark.slow
 def test_parts_that_are_there_already_are_not_given_again() -> None:
     import io
 

@@ -76,7 +76,8 @@ def test_a_kill_loses_and_doubles_nothing(
 
 
 @pytest.mark.parametrize(
-    "call", ["create", "content", pytest.param("look", marks=pytest.mark.slow)]
+    "call",
+    ["create", *(pytest.param(call, marks=pytest.mark.slow) for call in ("content", "look"))],
 )
 def test_a_second_process_waits_for_the_batch_of_the_first(tmp_path: Path, call: str) -> None:
     path = tmp_path / "ledger.sqlite"

@@ -45,6 +45,7 @@ def test_it_answers_replays_and_stops(tmp_path: Path) -> None:
         assert teacher.counts.asked == 0
 
 
+@pytest.mark.slow
 def test_a_prompt_that_is_too_long_fails_alone(tmp_path: Path) -> None:
     with open_teacher(EMBEDDED, tmp_path / "l", FAST) as teacher:
         long, short = (

@@ -105,6 +105,7 @@ def test_a_folder_is_served_and_everything_ends(
         assert marked() == set()
 
 
+@pytest.mark.slow
 def test_a_killed_server_comes_back_without_its_old_engine(
     tmp_path: Path, program: Path, marked: Callable[[], set[int]]
 ) -> None:
