@@ -16,8 +16,8 @@ from domainforge.records import canonical_json
 _SECRET, _PERSONAL = "secret", "personal_data"
 _SCORES = {True: "secrets", False: "personal_data"}
 _TAKEN_OUT = re.compile(r"\[([A-Za-z-]+(?: [a-z]+){0,3}) removed\]")
-# Taking something out can bring its neighbours together, hardly more than once.
-_MOST_PASSES = 4
+# Taking something out can bring its neighbours together; numbers without a gap come one by one.
+_MOST_PASSES = 64
 
 
 def find_secret(rows: Sequence[Row], config: FilterConfig) -> list[Evidence]:
@@ -191,12 +191,14 @@ def _clean_value(
 
 
 def _clean(text: str, taken: Mapping[bool, bool], region: str | None) -> str:
+    label = ""
     for _ in range(_MOST_PASSES):
         spans = find_spans(text, taken[True], taken[False], region)
         if not spans:
-            break
-        text = _replace(text, spans)
-    return text
+            return text
+        text, label = _replace(text, spans), spans[0].label
+    # What still shows something new is made to, and nothing of it can stay.
+    return label
 
 
 def _replace(text: str, spans: Sequence[Span]) -> str:

@@ -179,6 +179,15 @@ def test_redacting_twice_changes_nothing_more(text: str, personal: Any, secrets:
     assert redact_row(once, config) == once
 
 
+@pytest.mark.parametrize("count", [5, 60, 90])
+def test_of_numbers_without_a_gap_none_stays(count: int) -> None:
+    config = FilterConfig(personal_data="redact")
+    once = redact_row(row_of(IBAN * count), config)
+    assert "DE89" not in str(once["messages"])
+    assert "0532" not in str(once["fields"])
+    assert redact_row(once, config) == once
+
+
 @given(st.lists(st.lists(PIECES, max_size=6).map("".join), max_size=5), TREATMENTS, TREATMENTS)
 @settings(max_examples=30, deadline=None)
 def test_rows_balance(answers: list[str], personal: Any, secrets: Any) -> None:
