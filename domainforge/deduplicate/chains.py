@@ -6,14 +6,11 @@ triangle inequality of the Jaccard distance (Kosub 2019) two near-duplicates of 
 best row of it: what surrounds one text stays together, and a longer chain becomes several clusters.
 """
 
-# mypy: disable-error-code="untyped-decorator"
-
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from domainforge.deduplicate.compiling import kernel
 from domainforge.deduplicate.distinct import are_other_facts
 from domainforge.deduplicate.exact import split_words
 from domainforge.deduplicate.near import Clusters
@@ -142,41 +139,16 @@ class _Leaders:
 
         One whose answer is another fact is passed over.
         """
+        from domainforge.deduplicate.linking import find_most_alike
+
         refused = np.zeros(len(self._rows), np.bool_)
         ends = self._ends[: len(self._rows) + 1]
         for _ in range(_MOST_REFUSED):
             known = (self._flat, ends, self._names, refused)
-            at = int(_most_alike(shingles, np.uint64(name), *known, floor))
+            at = int(find_most_alike(shingles, np.uint64(name), *known, floor))
             if at < 0:
                 return None
             if not are_other_facts(answer, self._answers[at]):
                 return self._rows[at]
             refused[at] = True
         return None
-
-
-@kernel
-def _most_alike(own, name, flat, ends, names, refused, floor):  # type: ignore[no-untyped-def]
-    """Return which run of sorted shingles is most like one's own, or -1."""
-    best, most = -1, floor
-    for at in range(len(ends) - 1):
-        start, end = ends[at], ends[at + 1]
-        if refused[at] or (name != 0 and names[at] == name):
-            continue
-        small, large = min(len(own), end - start), max(len(own), end - start)
-        if large == 0 or small < most * large:
-            continue
-        shared, here, there = 0, 0, start
-        while here < len(own) and there < end:
-            if own[here] == flat[there]:
-                shared += 1
-                here += 1
-                there += 1
-            elif own[here] < flat[there]:
-                here += 1
-            else:
-                there += 1
-        likeness = shared / (len(own) + end - start - shared)
-        if likeness > most or (best < 0 and likeness >= most):
-            best, most = at, likeness
-    return best

@@ -280,3 +280,40 @@ def match_buckets(rows, ends, parted, shingles, spans, least, most, salt, matche
                 bucket[start:stop], references, is_long, shingles, spans, least, most, matches
             )
             start = stop
+
+
+@kernel
+def find_most_alike(own, name, flat, ends, names, refused, floor):
+    """Return which run of sorted shingles is most like one's own, or -1.
+
+    Args:
+        own: Sorted shingles.
+        name: Runs of that name are passed over; 0 is no name.
+        flat: All runs, one after another.
+        ends: [run + 1] Where each begins, and where the last one ends.
+        names: [run]
+        refused: [run] Whether it is passed over.
+        floor: The least likeness.
+    """
+    best, most = -1, floor
+    for at in range(len(ends) - 1):
+        start, end = ends[at], ends[at + 1]
+        if refused[at] or (name != 0 and names[at] == name):
+            continue
+        small, large = min(len(own), end - start), max(len(own), end - start)
+        if large == 0 or small < most * large:
+            continue
+        shared, here, there = 0, 0, start
+        while here < len(own) and there < end:
+            if own[here] == flat[there]:
+                shared += 1
+                here += 1
+                there += 1
+            elif own[here] < flat[there]:
+                here += 1
+            else:
+                there += 1
+        likeness = shared / (len(own) + end - start - shared)
+        if likeness > most or (best < 0 and likeness >= most):
+            best, most = at, likeness
+    return best

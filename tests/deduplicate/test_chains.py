@@ -1,4 +1,6 @@
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -107,3 +109,10 @@ def test_clusters_only_become_smaller_and_copies_stay_together(data: st.DataObje
         for other in range(row):
             if texts[other] == texts[row]:
                 assert after[other] == label
+
+
+def test_what_is_compiled_is_loaded_when_it_is_needed() -> None:
+    # Every command that looks at a run imports the stages; numba alone takes half a second.
+    code = "import sys, domainforge.pipeline; print({'numba', 'scipy', 'sklearn'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "set()", done.stdout + done.stderr
